@@ -1,0 +1,281 @@
+"""The whole method in one object: `BFSNet.fit` learns from clicked points, `BFSNet.predict` labels a z-stack.
+
+A chapter of the book calls the pieces one by one; this module calls the same pieces in the same order.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from skimage.transform import resize
+
+from bfs_tutorial import unet
+from bfs_tutorial.centre_maps import centre_map
+from bfs_tutorial.errors import InputError
+from bfs_tutorial.instances import assign_instances
+from bfs_tutorial.losses import centre_loss, edge_weight, segmentation_loss
+from bfs_tutorial.normalise import check_modality, normalise
+from bfs_tutorial.peaks import find_peaks, merge_peaks
+from bfs_tutorial.pseudo_labels import pseudo_labels, snap_to_maxima
+from bfs_tutorial.files import Spacing
+from bfs_tutorial.stack import ZStack
+from bfs_tutorial.training import Example, Schedule, pick_device, train
+
+FORMAT = {"format": "bfs-net", "version": 1}  # of the model file
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every choice of the method, lengths in µm. `Settings.of(modality)` gives the defaults of a modality."""
+
+    modality: str
+    spacing: Spacing = (2.0, 1.0, 1.0)  # the networks' voxel size; every stack is resampled to it
+    channels: tuple[int, ...] = (8, 16, 32)
+    pools: tuple[tuple[int, int, int], ...] = ((1, 2, 2), (2, 2, 2))
+    d_m: float = 8.0  # Eq. (1): radius of a centre's blob
+    k: float = 2.0  # Eq. (1): steepness
+    focal_weight: float = 1.0  # Eq. (2): λ
+    s1: Schedule = field(default_factory=lambda: Schedule(steps=400))
+    peak_threshold: float = 0.3
+    merge_radius: float = 4.0  # §3.4
+    response_smoothing: float = 3.0
+    response_factor: float = 1.0
+    s2: Schedule = field(default_factory=lambda: Schedule(steps=300))
+    edge: str = "gradient"  # "log" is Eq. (4), "gradient" Eq. (5)
+    edge_scale: str = "std"
+    reduction: str = "ratio"
+    boundary_weight: float = 3.0  # Eq. (3): λ_BF or λ_FL
+    sigma_mask: float = 1.0  # σ1
+    sigma_image: float = 1.0  # σ2
+    mask_threshold: float = 0.5
+    adapt: bool = True  # recompute BatchNorm statistics on the stack that is segmented
+
+    @classmethod
+    def of(cls, modality: str, **changes) -> Settings:
+        """Defaults of a modality; bright field takes Eq. (4) averaged over voxels, fluorescence Eq. (5) as a ratio."""
+        if check_modality(modality) == "bright-field":
+            changes = {"edge": "log", "reduction": "mean", "boundary_weight": 10.0, **changes}
+        return cls(modality=modality, **changes)
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What `BFSNet.predict` finds, on the grid of the stack that was given."""
+
+    labels: np.ndarray  # (Z, Y, X) int32, 0 = background
+    mask: np.ndarray  # (Z, Y, X) float32, S2's foreground probability
+    centres: np.ndarray  # (N, 3) voxels
+    scores: np.ndarray  # (N,) S1's probability at each centre
+
+
+def resample(image: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Linear resampling of (Z, Y, X) to `shape`; the outer faces stay in place, shrinking is smoothed first."""
+    if image.shape == tuple(shape):
+        return image
+    return resize(image, shape, order=1, mode="edge", preserve_range=True).astype(np.float32)
+
+
+def working_shape(stack: ZStack, spacing: Spacing) -> tuple[int, int, int]:
+    """Number of voxels (Z, Y, X) that the stack has at another voxel size."""
+    return tuple(max(1, round(n * a / b)) for n, a, b in zip(stack.image.shape, stack.spacing, spacing, strict=True))
+
+
+def move_points(points: np.ndarray, shape: Sequence[int], new_shape: Sequence[int]) -> np.ndarray:
+    """Points (N, 3) in voxels of a stack of `shape`, in voxels of the same stack resampled to `new_shape`."""
+    return (np.asarray(points) + 0.5) * np.divide(new_shape, shape) - 0.5
+
+
+class BFSNet:
+    """Weakly supervised 3D cell instance segmentation: train on points, predict instance labels.
+
+    `BFSNet("fluorescence").fit(stacks).predict(stack).labels`, where `stacks` are `ZStack`s with centres.
+    Every `Settings` field can be given by name; `steps_s1` and `steps_s2` are short for the two schedules.
+    """
+
+    def __init__(self, modality: str, *, steps_s1: int | None = None, steps_s2: int | None = None, **changes) -> None:
+        settings = Settings.of(modality, **changes)
+        s1 = settings.s1 if steps_s1 is None else replace(settings.s1, steps=steps_s1)
+        s2 = settings.s2 if steps_s2 is None else replace(settings.s2, steps=steps_s2)
+        self.settings = replace(settings, s1=s1, s2=s2)
+        self.s1: unet.UNet3D | None = None
+        self.s2: unet.UNet3D | None = None
+        self.record: dict = {}
+
+    def fit(
+        self,
+        stacks: Sequence[ZStack],
+        simulated: Sequence[ZStack] = (),
+        *,
+        seed: int = 0,
+        checkpoints: Path | None = None,
+        progress: bool = True,
+        device: str = "auto",
+    ) -> BFSNet:
+        """Train S1, make pseudo labels, train S2; return self.
+
+        stacks: z-stacks with `centres`; their `labels`, if any, are never looked at. simulated: z-stacks from
+        `simulate`, whose exact labels cost nobody a click; S2 learns their masks directly. checkpoints: a
+        folder; a run that was stopped continues there. Raises `InputError` before any training.
+        """
+        _check_training_stacks(stacks, simulated)
+        where = pick_device(device)
+        start = time.perf_counter()
+        options = {"seed": seed, "progress": progress}
+        files = {name: checkpoints and Path(checkpoints) / f"{name}.pt" for name in ("s1", "s2")}
+        self.s1 = self._network(seed, prior=0.02).to(where)
+        loss_s1 = self.train_s1([*stacks, *simulated], checkpoint=files["s1"], **options)
+        pseudo = [self.pseudo_labels(stack) > 0 for stack in stacks]
+        exact = [self._mask_of(stack) for stack in simulated]
+        self.s2 = self._network(seed + 1, prior=0.12).to(where)
+        loss_s2 = self.train_s2([*stacks, *simulated], pseudo + exact, checkpoint=files["s2"], **options)
+        self.record = {
+            "seed": seed,
+            "stacks": [stack.name for stack in stacks],
+            "simulated": len(simulated),
+            "seconds": round(time.perf_counter() - start, 1),
+            "device": str(where),
+            "loss_s1": loss_s1,
+            "loss_s2": loss_s2,
+        }
+        return self
+
+    def train_s1(self, stacks: Sequence[ZStack], **options) -> list[float]:
+        """§3.2: learn to regress the centre maps of Eq. (1) with the loss of Eq. (2)."""
+        settings = self.settings
+        examples = []
+        for stack in stacks:
+            image, points = self.prepare(stack), self.points(stack)
+            target = centre_map(image.shape, points, settings.spacing, settings.d_m, settings.k)
+            examples.append({"image": image, "target": target})
+        return train(
+            self.s1,
+            examples,
+            lambda logits, batch: centre_loss(logits, batch["target"], settings.focal_weight),
+            settings.s1,
+            title="S1, centre maps",
+            **options,
+        )
+
+    def train_s2(self, stacks: Sequence[ZStack], masks: Sequence[np.ndarray], **options) -> list[float]:
+        """§3.3: learn the foreground masks with the loss of Eq. (3), guided by the image (Eq. 4 or 5)."""
+        settings = self.settings
+        examples = [self._s2_example(stack, mask) for stack, mask in zip(stacks, masks, strict=True)]
+
+        def loss(logits, batch):
+            weights = settings.boundary_weight, settings.sigma_mask, settings.reduction
+            return segmentation_loss(logits, batch["target"], batch["weight"], settings.spacing, *weights)
+
+        return train(self.s2, examples, loss, settings.s2, title="S2, foreground", **options)
+
+    def _s2_example(self, stack: ZStack, mask: np.ndarray) -> Example:
+        image = self.prepare(stack)
+        s = self.settings
+        weight = edge_weight(torch.from_numpy(image), s.spacing, s.sigma_image, s.edge, scale=s.edge_scale)
+        return {"image": image, "target": mask.astype(np.float32), "weight": weight.numpy()}
+
+    def prepare(self, stack: ZStack) -> np.ndarray:
+        """The image as the networks see it: resampled to the working spacing, then normalised."""
+        spacing = self.settings.spacing
+        image = resample(stack.image, working_shape(stack, spacing))
+        return normalise(image, self.settings.modality, spacing)
+
+    def points(self, stack: ZStack) -> np.ndarray:
+        """The clicked centres (N, 3) in voxels of the prepared image."""
+        return move_points(stack.centres, stack.image.shape, working_shape(stack, self.settings.spacing))
+
+    def pseudo_labels(self, stack: ZStack) -> np.ndarray:
+        """§3.2: pseudo labels of a training stack on the prepared image's grid, one back-propagation per click."""
+        image, s = self.prepare(stack), self.settings
+        peaks = snap_to_maxima(self.points(stack), unet.predict(self.s1, image), s.spacing)
+        return pseudo_labels(self.s1, image, peaks, s.spacing, s.response_smoothing, s.response_factor)
+
+    def _mask_of(self, stack: ZStack) -> np.ndarray:
+        shape = working_shape(stack, self.settings.spacing)
+        return resample((stack.labels > 0).astype(np.float32), shape) > 0.5
+
+    def predict(self, stack: ZStack) -> Prediction:
+        """§3.4: centres from S1, foreground from S2, and a watershed that divides one among the other."""
+        if self.s1 is None or self.s2 is None:
+            raise InputError("this model has not been trained; call fit(stacks) or BFSNet.load(path) first")
+        image, settings = self.prepare(stack), self.settings
+        s1, s2 = self.adapted(image) if settings.adapt else (self.s1, self.s2)
+        points, scores = self.find_centres(unet.predict(s1, image))
+        centres = move_points(points, image.shape, stack.image.shape)
+        mask = resample(unet.predict(s2, image), stack.image.shape)
+        labels = assign_instances(mask > settings.mask_threshold, centres, stack.spacing)
+        return Prediction(labels, mask, centres, scores)
+
+    def adapted(self, image: np.ndarray) -> tuple[unet.UNet3D, unet.UNet3D]:
+        """Copies of S1 and S2 whose BatchNorm statistics come from this prepared image; no label is needed."""
+        return tuple(unet.adapt_batch_norm(copy.deepcopy(network), [image]) for network in (self.s1, self.s2))
+
+    def find_centres(self, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Peaks of S1's map, close ones merged: (N, 3) voxels and (N,) scores."""
+        s = self.settings
+        points, scores = find_peaks(probability, s.spacing, s.peak_threshold)
+        return merge_peaks(points, scores, s.spacing, s.merge_radius)
+
+    def _network(self, seed: int, prior: float) -> unet.UNet3D:
+        return unet.build(seed, channels=self.settings.channels, pools=self.settings.pools, prior=prior)
+
+    def save(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write settings, weights and the training record to one file; raises `InputError` if it exists."""
+        path = Path(path)
+        if self.s1 is None or self.s2 is None:
+            raise InputError("this model has not been trained; there is nothing to save")
+        if path.exists() and not overwrite:
+            raise InputError(f"{path} exists; choose another name or pass overwrite (--overwrite)")
+        weights = {name: _cpu_state(getattr(self, name)) for name in ("s1", "s2")}
+        temporary = path.with_name(path.name + ".part")
+        torch.save({**FORMAT, "settings": asdict(self.settings), "record": self.record, **weights}, temporary)
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> BFSNet:
+        """Read a model that `save` wrote. Weights only: a file cannot run code. Raises `InputError` otherwise."""
+        state = _read_model(Path(path))
+        settings = dict(state["settings"])
+        for name in ("s1", "s2"):
+            settings[name] = Schedule(**settings[name])
+        model = cls(**settings)
+        for name in ("s1", "s2"):
+            network = model._network(0, prior=0.5)
+            network.load_state_dict(state[name])
+            setattr(model, name, network.to(pick_device(device)).eval())
+        model.record = state["record"]
+        return model
+
+
+def _cpu_state(network: unet.UNet3D) -> dict[str, torch.Tensor]:
+    return {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
+
+
+def _read_model(path: Path) -> dict:
+    if not path.is_file():
+        raise InputError(f"{path} is not a file; expected a model written by `bfs-tutorial train`")
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:
+        raise InputError(f"{path} is not a BFS-Net model ({type(error).__name__} while reading it)") from error
+    found = {key: state.get(key) for key in FORMAT} if isinstance(state, dict) else state
+    if found != FORMAT:
+        raise InputError(f"{path} is not a model of this version: expected {FORMAT}, found {found!r:.80}")
+    return state
+
+
+def _check_training_stacks(stacks: Sequence[ZStack], simulated: Sequence[ZStack]) -> None:
+    if not stacks and not simulated:
+        raise InputError("no stacks to train on; give at least one z-stack with clicked centres")
+    for stack in stacks:
+        if stack.centres is None:
+            raise InputError(f"{stack.name} has no centres; click one point per cell and pass them along")
+    for stack in simulated:
+        if stack.labels is None or stack.centres is None:
+            raise InputError(f"{stack.name} is given as simulated but has no labels or centres")

@@ -1,0 +1,200 @@
+"""One training loop for both networks: random crops, flips, Adam with a one-cycle schedule, checkpoints.
+
+Everything random in step t is drawn from a generator seeded with (seed, t). A run that was killed therefore
+continues from its checkpoint with the very crops it would have seen, and ends with the same weights.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from bfs_tutorial.errors import InputError
+from bfs_tutorial.unet import UNet3D
+
+Example = dict[str, np.ndarray]  # "image", "target" and whatever else the loss needs, all (Z, Y, X)
+Batch = dict[str, Tensor]  # the same keys, all (B, 1, z, y, x)
+Loss = Callable[[Tensor, Batch], Tensor]
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says at which step and what to change."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast: the paper's Adam and weight decay; steps and learning rate for minutes on a CPU."""
+
+    steps: int = 400
+    learning_rate: float = 5e-3
+    weight_decay: float = 1e-6
+    batch: int = 2
+    crop: tuple[int, int, int] = (16, 48, 48)
+    save_every: int = 50
+
+
+def pick_device(device: str = "auto") -> torch.device:
+    """The device by name; "auto" takes a GPU when there is one. Raises `InputError` for a GPU that is absent."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise InputError(f"device {device!r} is unknown; choose auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device 'cuda' was asked for, but PyTorch sees no GPU; use --device cpu or auto")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def crop_shape(examples: Sequence[Example], crop: Sequence[int], stride: Sequence[int]) -> tuple[int, int, int]:
+    """The wanted crop, cut to the smallest stack and rounded down to the pooling stride.
+
+    Raises `InputError` when a stack is smaller than the network's pooling allows.
+    """
+    smallest = np.min([example["image"].shape for example in examples], axis=0)
+    shape = np.minimum(crop, smallest) // stride * stride
+    if (shape == 0).any():
+        raise InputError(
+            f"a stack of {tuple(int(n) for n in smallest)} voxels (z, y, x) at the network's spacing is smaller "
+            f"than the pooling allows; it needs at least {tuple(stride)}"
+        )
+    return tuple(int(n) for n in shape)
+
+
+def draw_crop(example: Example, shape: Sequence[int], rng: np.random.Generator) -> tuple[slice, ...]:
+    """A random crop; two times in three around a voxel of the target, so that cells are seen often."""
+    size = np.array(example["image"].shape)
+    corner = np.array([rng.integers(0, n - m + 1) for n, m in zip(size, shape, strict=True)])
+    positive = np.flatnonzero(example["target"] > 0.5)
+    if positive.size and rng.random() < 2 / 3:
+        voxel = np.array(np.unravel_index(rng.choice(positive), size))
+        offset = np.array([rng.integers(0, m) for m in shape])
+        corner = np.clip(voxel - offset, 0, size - shape)
+    return tuple(slice(a, a + m) for a, m in zip(corner, shape, strict=True))
+
+
+def augment(arrays: Example, rng: np.random.Generator) -> Example:
+    """Flip y and x and swap them at random. Never z: light travels along it, up is not down."""
+    flips = [axis for axis in (1, 2) if rng.random() < 0.5]
+    swap = rng.random() < 0.5
+    turned = {}
+    for key, array in arrays.items():
+        array = np.flip(array, flips)
+        square = array.shape[1] == array.shape[2]
+        turned[key] = array.swapaxes(1, 2) if swap and square else array
+    return turned
+
+
+def draw_batch(
+    examples: Sequence[Example], shape: Sequence[int], size: int, rng: np.random.Generator, device: torch.device
+) -> Batch:
+    """`size` augmented random crops of random examples as tensors (B, 1, z, y, x)."""
+    crops = []
+    for _ in range(size):
+        example = examples[rng.integers(len(examples))]
+        window = draw_crop(example, shape, rng)
+        crops.append(augment({key: array[window] for key, array in example.items()}, rng))
+    stacked = {key: np.stack([crop[key] for crop in crops])[:, None] for key in crops[0]}
+    return {
+        key: torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(device)
+        for key, array in stacked.items()
+    }
+
+
+def train(
+    model: UNet3D,
+    examples: Sequence[Example],
+    loss: Loss,
+    schedule: Schedule = Schedule(),
+    *,
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    progress: bool = True,
+    title: str = "training",
+) -> list[float]:
+    """Train `model` in place and return the loss of every step.
+
+    examples: arrays (Z, Y, X) under the keys "image", "target" and more. loss(logits, batch) -> scalar.
+    checkpoint: a file that is written every `schedule.save_every` steps and picked up again if it exists;
+    the resumed run ends with the same weights. Raises `InputError` when the file belongs to another run,
+    `TrainingError` when the loss is no longer finite.
+    """
+    device = next(model.parameters()).device
+    shape = crop_shape(examples, schedule.crop, model.stride)
+    optimiser = torch.optim.Adam(model.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, total_steps=schedule.steps + 1)
+    run = _Run(model, optimiser, cycle, {"seed": seed, "schedule": asdict(schedule)}, checkpoint)
+    history = run.resume()
+    model.train()
+    bar = tqdm(total=schedule.steps, initial=len(history), desc=title, disable=not progress, unit="step")
+    for step in range(len(history), schedule.steps):
+        batch = draw_batch(examples, shape, schedule.batch, np.random.default_rng([seed, step]), device)
+        history.append(_step(model, optimiser, cycle, loss, batch, step))
+        bar.update()
+        bar.set_postfix(loss=f"{np.mean(history[-20:]):.3f}", refresh=False)
+        if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
+            run.save(history)
+    bar.close()
+    model.eval()
+    return history
+
+
+def _step(model: UNet3D, optimiser, cycle, loss: Loss, batch: Batch, step: int) -> float:
+    """One step of Adam; refuses to go on with a loss that is not a finite number."""
+    image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
+    value = loss(model(image), batch)
+    if not torch.isfinite(value):
+        rate = optimiser.param_groups[0]["lr"]
+        raise TrainingError(
+            f"the loss became {value.item()} at step {step} (learning rate {rate:.1e}); lower the learning rate "
+            "or check the image for extreme values; the last checkpoint is from before this step"
+        )
+    optimiser.zero_grad(set_to_none=True)
+    value.backward()
+    optimiser.step()
+    cycle.step()
+    return value.item()
+
+
+@dataclass
+class _Run:
+    """A training run on disk: what is saved and how it is picked up again."""
+
+    model: UNet3D
+    optimiser: torch.optim.Optimizer
+    cycle: torch.optim.lr_scheduler.LRScheduler
+    recipe: dict
+    path: Path | None
+
+    def save(self, history: list[float]) -> None:
+        """Write the checkpoint to a temporary name first, so that a kill never leaves half a file."""
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        parts = {key: getattr(self, key).state_dict() for key in ("model", "optimiser", "cycle")}
+        temporary = self.path.with_suffix(".part")
+        torch.save({**parts, "recipe": self.recipe, "history": history}, temporary)
+        os.replace(temporary, self.path)
+
+    def resume(self) -> list[float]:
+        """Load the checkpoint, if there is one of this very recipe, and return the loss history so far."""
+        if self.path is None or not self.path.exists():
+            return []
+        try:
+            state = torch.load(self.path, weights_only=True, map_location=next(self.model.parameters()).device)
+            saved = state["recipe"]
+        except Exception as error:
+            raise InputError(f"{self.path} is not a readable checkpoint ({type(error).__name__}); delete it") from error
+        if saved != self.recipe:
+            raise InputError(
+                f"checkpoint {self.path} belongs to another run (seed or schedule differ: {saved} against "
+                f"{self.recipe}); delete it or choose another folder"
+            )
+        for key in ("model", "optimiser", "cycle"):
+            getattr(self, key).load_state_dict(state[key])
+        return list(state["history"])

@@ -1,0 +1,185 @@
+"""Keep the two files of every chapter in step: NAME.py, the source people write and review, and NAME.ipynb, executed.
+
+    python tools/notebooks.py sync  [NAME ...]   # source -> notebook; outputs stay unless a code cell changed
+    python tools/notebooks.py run   [NAME ...]   # the same, executed from a clean kernel; written only if all went well
+    python tools/notebooks.py check [NAME ...]   # say what is out of step; exit code 1 if anything is
+
+A source is plain Python with "# %%" before each cell (jupytext's py:percent). Without NAME: every chapter of book/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+BOOK = Path(__file__).resolve().parent.parent / "book"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
+}
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+SKIPPED = {"nbval-skip", "skip-execution"}  # nbval knows the first tag, nbclient the second: a cell carries both
+MAX_BYTES = 1_000_000
+
+
+class ChapterError(Exception):
+    """A chapter that may not be written as it is; the message says which cell and why."""
+
+
+def chapter_names(book: Path = BOOK) -> list[str]:
+    """Return the names of all chapters: every NAME.py and every NAME.ipynb of the folder."""
+    return sorted({path.stem for pattern in ("*.py", "*.ipynb") for path in book.glob(pattern)})
+
+
+def read_source(path: Path) -> NotebookNode:
+    """Return NAME.py as a notebook without outputs; equal text gives equal cell ids."""
+    notebook = jupytext.read(path, fmt="py:percent")
+    seen: Counter[str] = Counter()
+    for cell in notebook.cells:
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        seen[digest] += 1
+        cell.metadata.pop("lines_to_next_cell", None)  # jupytext's note about blank lines
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """Return the cells that a kernel would run."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def outline(cell: NotebookNode) -> tuple[str, str, dict]:
+    """Return what the source decides about a cell: its type, its text, its tags and other metadata."""
+    return cell.cell_type, cell.source, dict(cell.metadata)
+
+
+def copy_outputs(old: NotebookNode, new: NotebookNode) -> None:
+    """Move the outputs of `old` into `new` if no code cell differs; after a changed cell any output may be stale."""
+    pairs = list(zip(code_cells(old), code_cells(new), strict=False))
+    same = len(code_cells(old)) == len(code_cells(new)) and all(outline(a) == outline(b) for a, b in pairs)
+    for before, after in pairs if same else ():
+        after.outputs, after.execution_count = before.outputs, before.execution_count
+
+
+def execute(notebook: NotebookNode, folder: Path) -> None:
+    """Run every cell in a clean kernel of this environment, in `folder`, and tidy what came out."""
+    NotebookClient(notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+    for cell in code_cells(notebook):
+        cell.metadata.pop("execution", None)  # times of day
+        for output in cell.outputs:
+            output.get("data", {}).pop(WIDGET_VIEW, None)  # a view without its live kernel is an error message
+    notebook.metadata = nbformat.from_dict(METADATA)
+
+
+def output_problems(notebook: NotebookNode) -> list[str]:
+    """Return what is wrong with the stored outputs: not executed, error, warning text, widget state, too large."""
+    found = []
+    for number, cell in enumerate(code_cells(notebook)):
+        tags = set(cell.metadata.get("tags", []))
+        kinds = {output.get("name", output.output_type) for output in cell.outputs}
+        if tags & SKIPPED:
+            if not tags >= SKIPPED:
+                found.append(f"code cell {number}: tags nbval-skip and skip-execution belong together")
+        elif cell.execution_count is None:
+            found.append(f"code cell {number}: never executed, so nbval would not compare it")
+        if "error" in kinds and "raises-exception" not in tags:
+            found.append(f"code cell {number}: ends in an error")
+        if "stderr" in kinds:
+            text = "".join(output.text for output in cell.outputs if output.get("name") == "stderr")
+            found.append(f"code cell {number}: writes to stderr (a warning? a progress bar?): {text.strip()[:200]!r}")
+        if any(WIDGET_VIEW in output.get("data", {}) for output in cell.outputs):
+            found.append(f"code cell {number}: stores a widget view, which fails to load without its kernel")
+    if "widgets" in notebook.metadata:
+        found.append("stores widget state, which other viewers refuse")
+    size = len(as_text(notebook).encode())
+    if size > MAX_BYTES:
+        found.append(f"has {size / 1e6:.1f} MB, more than {MAX_BYTES / 1e6:.0f} MB: store smaller pictures")
+    return found
+
+
+def as_text(notebook: NotebookNode) -> str:
+    """Return the notebook as it is written to disk."""
+    return nbformat.writes(notebook, version=nbformat.NO_CONVERT) + "\n"
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Write the notebook in one step, so that a reader never meets half a file."""
+    nbformat.validate(notebook)
+    partial = path.with_suffix(".ipynb.partial")
+    partial.write_text(as_text(notebook), encoding="utf-8")
+    os.replace(partial, path)
+
+
+def sync(name: str, book: Path = BOOK) -> None:
+    """Write the source of one chapter into its notebook; outputs stay unless a code cell changed."""
+    notebook, path = read_source(book / f"{name}.py"), book / f"{name}.ipynb"
+    if path.exists():
+        copy_outputs(nbformat.read(path, as_version=4), notebook)
+    write(notebook, path)
+
+
+def run(name: str, book: Path = BOOK) -> None:
+    """Execute one chapter from its source and write its notebook.
+
+    Raises ChapterError, and leaves the old notebook as it was, when a cell warns, fails or stores too much.
+    """
+    notebook = read_source(book / f"{name}.py")
+    execute(notebook, book)
+    if found := output_problems(notebook):
+        raise ChapterError(f"{name}: " + "; ".join(found))
+    write(notebook, book / f"{name}.ipynb")
+
+
+def check(name: str, book: Path = BOOK) -> list[str]:
+    """Return one line for everything in which the notebook of a chapter differs from what `run` would accept."""
+    source_path, path = book / f"{name}.py", book / f"{name}.ipynb"
+    if missing := [p.name for p in (source_path, path) if not p.exists()]:
+        return [f"{name}: {missing[0]} is missing"]
+    source, notebook = read_source(source_path), nbformat.read(path, as_version=4)
+    found = output_problems(notebook)
+    if [outline(cell) for cell in source.cells] != [outline(cell) for cell in notebook.cells]:
+        found.append("source and notebook differ in text or tags: run tools/notebooks.py sync, or run")
+    elif [cell.id for cell in source.cells] != [cell.get("id") for cell in notebook.cells]:
+        found.append("cell ids were not made by tools/notebooks.py: run tools/notebooks.py sync")
+    if {key: value for key, value in notebook.metadata.items() if key != "widgets"} != METADATA:
+        found.append("notebook metadata were not made by tools/notebooks.py: run tools/notebooks.py sync")
+    return [f"{name}: {line}" for line in found]
+
+
+def main(arguments: list[str] | None = None, book: Path = BOOK) -> int:
+    """Run the command line in the module's docstring; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("verb", choices=("sync", "run", "check"))
+    parser.add_argument("names", nargs="*", metavar="NAME", help="chapters without ending; all if none is named")
+    chosen = parser.parse_args(arguments)
+    names = chosen.names or chapter_names(book)
+    if unknown := sorted(set(names) - set(chapter_names(book))):
+        parser.error(f"no chapter {unknown[0]!r} in {book.name}/; there are: {', '.join(chapter_names(book))}")
+    if chosen.verb == "check":
+        found = [line for name in names for line in check(name, book)]
+        print("\n".join(found) or f"{len(names)} chapters in step", file=sys.stderr if found else sys.stdout)
+        return 1 if found else 0
+    for name in names:
+        started = time.perf_counter()
+        try:
+            {"sync": sync, "run": run}[chosen.verb](name, book)
+        except ChapterError as error:
+            sys.exit(str(error))
+        print(f"{name}: {chosen.verb} done in {time.perf_counter() - started:.1f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
