@@ -25,6 +25,7 @@ MICROMETRES = {
 }  # µ is either the micro sign U+00B5 or the Greek letter U+03BC; ImageJ writes the former as an escape
 AXIS_NAMES = {"T": "time points", "C": "channels", "S": "colour samples"}
 DAMAGE_WORDS = ("invalid page offset", "missing", "corrupted", "incomplete", "failed to read")
+TIFF_SUFFIXES = (".tif", ".tiff")
 CLASSIC_TIFF_BYTES = 2**32 - 2**25  # an ImageJ file cannot grow beyond 4 GiB
 
 
@@ -64,19 +65,17 @@ def _tiff_reports() -> Iterator[list[str]]:
     reports: list[str] = []
     logger, handler = logging.getLogger("tifffile"), logging.Handler(logging.WARNING)
     handler.emit = lambda record: reports.append(record.getMessage())
-    propagate, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:
         yield reports
     finally:
         logger.removeHandler(handler)
-        logger.propagate = propagate
 
 
 def _check_whole(tiff: tifffile.TiffFile, size: int, reports: list[str]) -> None:
     """Raise InputError when pixels lie beyond the file's `size` in bytes, or tifffile `reports` a gap."""
-    if not tiff.series:  # parses every plane and its metadata, which fills the reports
-        raise InputError("holds no image")
+    if not tiff.series or 0 in tiff.series[0].shape:  # parses every plane and its metadata, which fills the reports
+        raise InputError("is empty: it holds no image")
     for page in tiff.pages:
         ends = np.add(page.dataoffsets, page.databytecounts)  # (strips,)
         if ends.size and ends.max() > size:
@@ -104,18 +103,13 @@ def _metadata_spacing(tiff: tifffile.TiffFile) -> Spacing | None:
     """Return (z, y, x) µm from OME-XML, or by ImageJ's convention: pixels per unit, `spacing` and `unit`."""
     if tiff.is_ome:
         return _ome_spacing(tiff.ome_metadata)
-    shaped = tiff.shaped_metadata or ({},)
-    metadata = tiff.imagej_metadata or shaped[0]
-    x_unit = _unit(metadata.get("unit"))
-    y_unit, z_unit = (_unit(metadata.get(key, metadata.get("unit"))) for key in ("yunit", "zunit"))
-    tags = tiff.pages[0].tags
-    if None in (x_unit, y_unit, z_unit) or "XResolution" not in tags or "YResolution" not in tags:
+    metadata, tags = tiff.imagej_metadata or {}, tiff.pages[0].tags
+    units = [_unit(metadata.get(key, metadata.get("unit"))) for key in ("zunit", "yunit", "unit")]
+    if None in units or "XResolution" not in tags or "YResolution" not in tags:
         return None
-    if "spacing" not in metadata and not tiff.is_imagej:
-        return None
-    z = float(metadata.get("spacing", 1.0))  # ImageJ leaves the line out when planes are one unit apart
-    x, y = (_unit_per_pixel(tags[key].value) for key in ("XResolution", "YResolution"))
-    return abs(z) * z_unit, y * y_unit, x * x_unit
+    planes = abs(float(metadata.get("spacing", 1)))  # ImageJ leaves the line out when planes are one unit apart
+    y, x = (_unit_per_pixel(tags[key].value) for key in ("YResolution", "XResolution"))
+    return planes * units[0], y * units[1], x * units[2]
 
 
 def _ome_spacing(xml: str) -> Spacing | None:
@@ -140,12 +134,15 @@ def _unit_per_pixel(resolution: tuple[int, int]) -> float:
     return units / pixels if pixels else float("nan")
 
 
-def check_output(path: str | Path, overwrite: bool = False) -> Path:
+def check_output(path: str | Path, overwrite: bool = False, suffixes: tuple[str, ...] = ()) -> Path:
     """Return the path of a file to be written, or say now why it could not be written later.
 
+    suffixes: the endings it may have, such as (".tif", ".tiff"); none given, any will do.
     Raises InputError when it exists and overwrite is False, is a folder, or its folder is missing or locked.
     """
     path = Path(path)
+    if suffixes and not path.name.lower().endswith(suffixes):
+        raise InputError(f"{path}: expected a name that ends in {' or '.join(suffixes)}")
     if path.is_dir():
         raise InputError(f"{path}: this is a folder: give the name of a file to write")
     if path.exists() and not overwrite:
@@ -179,10 +176,8 @@ def write_volume(path: str | Path, volume: np.ndarray, spacing: Spacing, overwri
 
     spacing: (z, y, x) µm. Raises InputError, see `replacing`.
     """
-    name = Path(path).name.lower()
-    if not name.endswith((".tif", ".tiff")):
-        raise InputError(f"{path}: volumes are written as TIFF: end the name in .tif")
-    ome = ".ome." in name or volume.dtype == np.uint32 or volume.nbytes > CLASSIC_TIFF_BYTES
+    path = check_output(path, overwrite, TIFF_SUFFIXES)
+    ome = ".ome." in path.name.lower() or volume.dtype == np.uint32 or volume.nbytes > CLASSIC_TIFF_BYTES
     metadata: dict[str, Any] = {"axes": "ZYX"}
     if ome:
         metadata |= {f"PhysicalSize{axis}": size for axis, size in zip("ZYX", spacing, strict=True)}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from bfs_tutorial.errors import InputError
-from bfs_tutorial.files import Spacing
-from bfs_tutorial.stack import check_image, check_spacing
+from bfs_tutorial.stack import check_image
 
 MODALITIES = ("bright-field", "fluorescence")
 
@@ -19,29 +17,39 @@ def check_modality(modality: str) -> str:
     return modality
 
 
-def normalise(image: np.ndarray, modality: str, spacing: Spacing) -> np.ndarray:
-    """Scale a z-stack (Z, Y, X) for the networks.
+def normalise(image: np.ndarray, modality: str) -> np.ndarray:
+    """Scale a z-stack (Z, Y, X) for the networks, float32 of the same shape.
 
-    Bright field keeps light and dark: x / background - 1, divided by its standard deviation.
-    Fluorescence spans decades, so it is compressed: asinh((x - median) / (3 * noise)).
+    Bright field has a lamp and shows cells lighter and darker than it: image / lamp - 1, divided by the
+    standard deviation of the stack. Fluorescence starts from a dark background and spans decades:
+    asinh((image - median) / (3 noise)). Raises `InputError` for an unknown modality or an unusable image.
     """
     image = check_image(image).astype(np.float64)
     if check_modality(modality) == "bright-field":
-        return _flat_field_z_score(image, check_spacing(spacing)).astype(np.float32)
-    return _asinh_above_background(image).astype(np.float32)
+        contrast = image / illumination(image) - 1.0
+        return ((contrast - contrast.mean()) / contrast.std()).astype(np.float32)
+    return asinh_above_background(image).astype(np.float32)
 
 
-def _flat_field_z_score(image: np.ndarray, spacing: Spacing) -> np.ndarray:
-    """Divide every plane by its lateral background (Gaussian, 30 µm) and z-score the stack."""
-    sigma = (0.0, 30.0 / spacing[1], 30.0 / spacing[2])
-    background = ndimage.gaussian_filter(image, sigma, mode="nearest")
-    contrast = image / np.maximum(background, 1e-6 * np.abs(image).max()) - 1.0
-    return (contrast - contrast.mean()) / contrast.std()
+def illumination(image: np.ndarray) -> np.ndarray:
+    """The lamp's light over the field of view, (Y, X): a surface of degree 2 through the mean of all planes.
+
+    Transparent cells move light about but keep its sum, so the mean plane is the lamp plus weak structure.
+    """
+    plane = image.mean(axis=0)
+    y, x = np.meshgrid(*[np.linspace(-1.0, 1.0, n) for n in plane.shape], indexing="ij")
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)  # (Y, X, 6)
+    coefficients, *_ = np.linalg.lstsq(terms.reshape(-1, 6), plane.ravel(), rcond=None)
+    return np.maximum(terms @ coefficients, 1e-3 * np.abs(plane).max())
 
 
-def _asinh_above_background(image: np.ndarray) -> np.ndarray:
-    """asinh((x - median) / (3 * noise)); the noise is the median deviation of the darker half of the voxels."""
+def asinh_above_background(image: np.ndarray) -> np.ndarray:
+    """asinh((image - median) / (3 noise)): linear for faint structure, logarithmic for bright nuclei.
+
+    The noise is estimated from the darker half of the voxels, where no cell is: 1.4826 times the median of
+    (median - value). A percentile of the bright voxels would follow the brightest nucleus instead.
+    """
     median = np.median(image)
     noise = 1.4826 * np.median(median - image[image <= median])
-    noise = max(noise, 1e-3 * (image.max() - median), 1e-12)  # a stack simulated without noise has none
-    return np.arcsinh((image - median) / (3.0 * noise))
+    smallest = 1e-3 * (np.percentile(image, 99.9) - median)  # a stack simulated without noise has none
+    return np.arcsinh((image - median) / (3.0 * max(noise, smallest, 1e-12)))

@@ -114,7 +114,7 @@ def merge_peaks(
     Raises InputError. Source: §3.4 of the paper, which does not say how the groups are formed.
     """
     points, spacing = check_points(points), np.array(check_spacing(spacing))
-    points, scores = _highest_first(points, _check_scores(scores, len(points)))
+    points, scores = _highest_first(points, check_scores(scores, len(points)))
     radius = check_positive(radius, "radius")
     position = np.vstack([points, np.zeros_like(points)])  # (2N, 3): the peaks, then room for merged ones
     weight, best = np.tile(scores, 2), np.tile(scores, 2)
@@ -162,7 +162,8 @@ def check_points(points: ArrayLike, shape: Sequence[int] | None = None) -> np.nd
     return points
 
 
-def _check_scores(scores: ArrayLike, count: int) -> np.ndarray:
+def check_scores(scores: ArrayLike, count: int) -> np.ndarray:
+    """Return scores as (count,) float64, or raise InputError unless there is one finite number above 0 per point."""
     scores = np.asarray(scores, dtype=np.float64)
     if scores.shape != (count,) or not np.all((scores > 0) & np.isfinite(scores)):
         raise InputError(f"the scores have shape {scores.shape}: expected {count} finite numbers above 0, one per point")
@@ -172,3 +173,20 @@ def _check_scores(scores: ArrayLike, count: int) -> np.ndarray:
 def _highest_first(points: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.lexsort((points[:, 2], points[:, 1], points[:, 0], -scores))  # equal scores: by position
     return points[order], scores[order]
+
+
+def best_threshold(scores: ArrayLike, hits: ArrayLike, wanted: int) -> float:
+    """Choose the peak threshold with the highest F1 = 2 hits / (peaks + wanted) on stacks whose centres are known.
+
+    scores (N,): heights of all peaks; hits (N,) bool: whether a peak lies on a cell of its own; wanted: number of
+    true centres. Between two scores every threshold does the same, so the middle is returned; ties go to the
+    highest threshold. Without any hit it is 0.5. No mask is needed, only clicks.
+    """
+    order = np.argsort(-np.asarray(scores, dtype=float), kind="stable")
+    heights, correct = np.asarray(scores, dtype=float)[order], np.asarray(hits, dtype=bool)[order]
+    if not correct.any():
+        return 0.5
+    f1 = 2 * np.cumsum(correct) / (np.arange(1, len(correct) + 1) + wanted)  # with the best 1, 2, ... peaks
+    last = int(f1.argmax())
+    below = heights[last + 1] if last + 1 < len(heights) else 0.0
+    return float((heights[last] + below) / 2)

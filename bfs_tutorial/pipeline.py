@@ -21,8 +21,9 @@ from bfs_tutorial.centre_maps import centre_map
 from bfs_tutorial.errors import InputError
 from bfs_tutorial.instances import assign_instances
 from bfs_tutorial.losses import centre_loss, edge_weight, segmentation_loss
+from bfs_tutorial.metrics import match_points
 from bfs_tutorial.normalise import check_modality, normalise
-from bfs_tutorial.peaks import find_peaks, merge_peaks
+from bfs_tutorial.peaks import best_threshold, find_peaks, merge_peaks
 from bfs_tutorial.pseudo_labels import pseudo_labels, snap_to_maxima
 from bfs_tutorial.files import Spacing
 from bfs_tutorial.stack import ZStack
@@ -43,7 +44,7 @@ class Settings:
     k: float = 2.0  # Eq. (1): steepness
     focal_weight: float = 1.0  # Eq. (2): λ
     s1: Schedule = field(default_factory=lambda: Schedule(steps=400))
-    peak_threshold: float = 0.3
+    peak_threshold: float | None = None  # None: chosen on the training stacks after S1 is trained
     merge_radius: float = 4.0  # §3.4
     response_smoothing: float = 3.0
     response_factor: float = 1.0
@@ -55,7 +56,7 @@ class Settings:
     sigma_mask: float = 1.0  # σ1
     sigma_image: float = 1.0  # σ2
     mask_threshold: float = 0.5
-    adapt: bool = True  # recompute BatchNorm statistics on the stack that is segmented
+    adapt: float = 0.5  # share of S2's BatchNorm statistics taken from the stack that is segmented
 
     @classmethod
     def of(cls, modality: str, **changes) -> Settings:
@@ -106,6 +107,7 @@ class BFSNet:
         self.settings = replace(settings, s1=s1, s2=s2)
         self.s1: unet.UNet3D | None = None
         self.s2: unet.UNet3D | None = None
+        self.peak_threshold = settings.peak_threshold
         self.record: dict = {}
 
     def fit(
@@ -125,54 +127,71 @@ class BFSNet:
         folder; a run that was stopped continues there. Raises `InputError` before any training.
         """
         _check_training_stacks(stacks, simulated)
-        where = pick_device(device)
         start = time.perf_counter()
-        options = {"seed": seed, "progress": progress}
+        options = {"seed": seed, "progress": progress, "device": device}
         files = {name: checkpoints and Path(checkpoints) / f"{name}.pt" for name in ("s1", "s2")}
-        self.s1 = self._network(seed, prior=0.02).to(where)
-        loss_s1 = self.train_s1([*stacks, *simulated], checkpoint=files["s1"], **options)
-        pseudo = [self.pseudo_labels(stack) > 0 for stack in stacks]
-        exact = [self._mask_of(stack) for stack in simulated]
-        self.s2 = self._network(seed + 1, prior=0.12).to(where)
-        loss_s2 = self.train_s2([*stacks, *simulated], pseudo + exact, checkpoint=files["s2"], **options)
+        everything = [*stacks, *simulated]
+        loss_s1 = self.train_s1(everything, checkpoint=files["s1"], **options)
+        masks = [self.pseudo_labels(stack) > 0 for stack in stacks] + [self._exact_mask(s) for s in simulated]
+        loss_s2 = self.train_s2(everything, masks, checkpoint=files["s2"], **options)
         self.record = {
             "seed": seed,
             "stacks": [stack.name for stack in stacks],
             "simulated": len(simulated),
             "seconds": round(time.perf_counter() - start, 1),
-            "device": str(where),
+            "device": str(next(self.s2.parameters()).device),
             "loss_s1": loss_s1,
             "loss_s2": loss_s2,
         }
         return self
 
-    def train_s1(self, stacks: Sequence[ZStack], **options) -> list[float]:
-        """§3.2: learn to regress the centre maps of Eq. (1) with the loss of Eq. (2)."""
-        settings = self.settings
-        examples = []
-        for stack in stacks:
-            image, points = self.prepare(stack), self.points(stack)
-            target = centre_map(image.shape, points, settings.spacing, settings.d_m, settings.k)
-            examples.append({"image": image, "target": target})
-        return train(
-            self.s1,
-            examples,
-            lambda logits, batch: centre_loss(logits, batch["target"], settings.focal_weight),
-            settings.s1,
-            title="S1, centre maps",
-            **options,
-        )
+    def train_s1(self, stacks: Sequence[ZStack], seed: int = 0, device: str = "auto", **options) -> list[float]:
+        """§3.2: a new S1 learns to regress the centre maps of Eq. (1) with the loss of Eq. (2); returns its losses.
 
-    def train_s2(self, stacks: Sequence[ZStack], masks: Sequence[np.ndarray], **options) -> list[float]:
-        """§3.3: learn the foreground masks with the loss of Eq. (3), guided by the image (Eq. 4 or 5)."""
+        options: `checkpoint` and `progress` of `training.train`. Afterwards the peak threshold is set on these
+        stacks, see `peaks.best_threshold`, unless the settings name one.
+        """
         settings = self.settings
+        self.s1 = self._network(seed, prior=0.02).to(pick_device(device))
+        prepared = [(self.prepare(stack), self.points(stack)) for stack in stacks]
+        examples = [
+            {"image": image, "target": centre_map(image.shape, points, settings.spacing, settings.d_m, settings.k)}
+            for image, points in prepared
+        ]
+
+        def loss(logits, batch):
+            return centre_loss(logits, batch["target"], settings.focal_weight)
+
+        history = train(self.s1, examples, loss, settings.s1, seed=seed, title="S1, centre maps", **options)
+        self.peak_threshold = settings.peak_threshold or self._best_threshold(prepared)
+        return history
+
+    def _best_threshold(self, prepared: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+        """The peak threshold that separates hits from false peaks best on stacks whose centres are known."""
+        spacing, scores, hits, wanted = self.settings.spacing, [], [], 0
+        for image, points in prepared:
+            found, heights = self.find_centres(unet.predict(self.s1, image), threshold=0.1)
+            hit = np.zeros(len(found), dtype=bool)
+            hit[match_points(found, points, spacing)[:, 0]] = True
+            scores, hits, wanted = [*scores, *heights], [*hits, *hit], wanted + len(points)
+        return best_threshold(scores, hits, wanted)
+
+    def train_s2(
+        self, stacks: Sequence[ZStack], masks: Sequence[np.ndarray], seed: int = 0, device: str = "auto", **options
+    ) -> list[float]:
+        """§3.3: a new S2 learns the foreground with the loss of Eq. (3), guided by the image; returns its losses.
+
+        masks: bool, one per stack, on the grid of `prepare(stack)`, such as `pseudo_labels(stack) > 0`.
+        """
+        settings = self.settings
+        self.s2 = self._network(seed + 1, prior=0.12).to(pick_device(device))
         examples = [self._s2_example(stack, mask) for stack, mask in zip(stacks, masks, strict=True)]
 
         def loss(logits, batch):
             weights = settings.boundary_weight, settings.sigma_mask, settings.reduction
             return segmentation_loss(logits, batch["target"], batch["weight"], settings.spacing, *weights)
 
-        return train(self.s2, examples, loss, settings.s2, title="S2, foreground", **options)
+        return train(self.s2, examples, loss, settings.s2, seed=seed, title="S2, foreground", **options)
 
     def _s2_example(self, stack: ZStack, mask: np.ndarray) -> Example:
         image = self.prepare(stack)
@@ -182,9 +201,8 @@ class BFSNet:
 
     def prepare(self, stack: ZStack) -> np.ndarray:
         """The image as the networks see it: resampled to the working spacing, then normalised."""
-        spacing = self.settings.spacing
-        image = resample(stack.image, working_shape(stack, spacing))
-        return normalise(image, self.settings.modality, spacing)
+        image = resample(stack.image, working_shape(stack, self.settings.spacing))
+        return normalise(image, self.settings.modality)
 
     def points(self, stack: ZStack) -> np.ndarray:
         """The clicked centres (N, 3) in voxels of the prepared image."""
@@ -196,7 +214,7 @@ class BFSNet:
         peaks = snap_to_maxima(self.points(stack), unet.predict(self.s1, image), s.spacing)
         return pseudo_labels(self.s1, image, peaks, s.spacing, s.response_smoothing, s.response_factor)
 
-    def _mask_of(self, stack: ZStack) -> np.ndarray:
+    def _exact_mask(self, stack: ZStack) -> np.ndarray:
         shape = working_shape(stack, self.settings.spacing)
         return resample((stack.labels > 0).astype(np.float32), shape) > 0.5
 
@@ -205,21 +223,19 @@ class BFSNet:
         if self.s1 is None or self.s2 is None:
             raise InputError("this model has not been trained; call fit(stacks) or BFSNet.load(path) first")
         image, settings = self.prepare(stack), self.settings
-        s1, s2 = self.adapted(image) if settings.adapt else (self.s1, self.s2)
-        points, scores = self.find_centres(unet.predict(s1, image))
+        points, scores = self.find_centres(unet.predict(self.s1, image))
         centres = move_points(points, image.shape, stack.image.shape)
+        s2 = unet.adapt_batch_norm(copy.deepcopy(self.s2), [image], settings.adapt) if settings.adapt else self.s2
         mask = resample(unet.predict(s2, image), stack.image.shape)
         labels = assign_instances(mask > settings.mask_threshold, centres, stack.spacing)
         return Prediction(labels, mask, centres, scores)
 
-    def adapted(self, image: np.ndarray) -> tuple[unet.UNet3D, unet.UNet3D]:
-        """Copies of S1 and S2 whose BatchNorm statistics come from this prepared image; no label is needed."""
-        return tuple(unet.adapt_batch_norm(copy.deepcopy(network), [image]) for network in (self.s1, self.s2))
-
-    def find_centres(self, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Peaks of S1's map, close ones merged: (N, 3) voxels and (N,) scores."""
+    def find_centres(
+        self, probability: np.ndarray, threshold: float | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Peaks of S1's map, close ones merged: (N, 3) voxels of the prepared image and (N,) scores."""
         s = self.settings
-        points, scores = find_peaks(probability, s.spacing, s.peak_threshold)
+        points, scores = find_peaks(probability, s.spacing, self.peak_threshold if threshold is None else threshold)
         return merge_peaks(points, scores, s.spacing, s.merge_radius)
 
     def _network(self, seed: int, prior: float) -> unet.UNet3D:
@@ -234,7 +250,8 @@ class BFSNet:
             raise InputError(f"{path} exists; choose another name or pass overwrite (--overwrite)")
         weights = {name: _cpu_state(getattr(self, name)) for name in ("s1", "s2")}
         temporary = path.with_name(path.name + ".part")
-        torch.save({**FORMAT, "settings": asdict(self.settings), "record": self.record, **weights}, temporary)
+        state = {"settings": asdict(self.settings), "peak_threshold": self.peak_threshold, "record": self.record}
+        torch.save({**FORMAT, **state, **weights}, temporary)
         os.replace(temporary, path)
 
     @classmethod
@@ -249,7 +266,7 @@ class BFSNet:
             network = model._network(0, prior=0.5)
             network.load_state_dict(state[name])
             setattr(model, name, network.to(pick_device(device)).eval())
-        model.record = state["record"]
+        model.peak_threshold, model.record = state["peak_threshold"], state["record"]
         return model
 
 

@@ -21,7 +21,8 @@ def snap_to_maxima(points: np.ndarray, probability: np.ndarray, spacing: Spacing
     """
     reach = np.ceil(radius / np.asarray(check_spacing(spacing))).astype(int)
     grid = np.stack(np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij"), axis=-1).reshape(-1, 3)
-    ball = grid[np.linalg.norm(grid * spacing, axis=1) <= radius]
+    distance = np.linalg.norm(grid * spacing, axis=1)
+    ball = grid[distance.argsort(kind="stable")][: np.count_nonzero(distance <= radius)]  # nearest first: wins ties
     start = np.rint(points).astype(int)
     around = np.clip(start[:, None] + ball[None], 0, np.array(probability.shape) - 1)  # (N, K, 3)
     best = probability[tuple(np.moveaxis(around, -1, 0))].argmax(axis=1)

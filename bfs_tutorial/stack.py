@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -211,14 +211,15 @@ def _read_csv_points(path: Path) -> np.ndarray:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            header = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
-            columns = [header[name] for name in _point_columns(header)]
+            header = list(reader.fieldnames or ())
+            names = [name.strip().lower() for name in header]
+            columns = [header[names.index(name)] for name in _point_columns(names)]
             return np.array([_csv_row(row, columns, reader.line_num) for row in reader])
     except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise InputError(f"cannot be read as a CSV ({one_line(error)})") from error
 
 
-def _point_columns(header: Iterable[str]) -> tuple[str, str, str]:
+def _point_columns(header: Sequence[str]) -> tuple[str, str, str]:
     """Return the names of the three columns, in the order z, y, x."""
     if "axis-3" in header:
         raise InputError("has a fourth axis, axis-3: expected points of one z-stack, axis-0, axis-1, axis-2")

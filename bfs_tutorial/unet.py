@@ -121,22 +121,26 @@ def predict(model: UNet3D, image: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def adapt_batch_norm(model: UNet3D, images: Sequence[np.ndarray]) -> UNet3D:
-    """Recompute the BatchNorm statistics on unlabelled z-stacks and return the same model.
+def adapt_batch_norm(model: UNet3D, images: Sequence[np.ndarray], share: float = 1.0) -> UNet3D:
+    """Move the BatchNorm statistics towards those of unlabelled z-stacks, in place, and return the model.
 
-    The weights stay. Only the mean and variance of every channel are measured again, on images that need
-    no annotation; a network trained on other optics then sees numbers in the range it was trained on.
+    The weights stay. The mean and variance of every channel become (1 - share) * old + share * new, with the
+    new ones measured on `images`; no annotation is needed. A network that was trained on other optics then
+    meets numbers closer to those it was trained on. Raises `InputError` for a share outside [0, 1].
     """
+    if not 0.0 <= share <= 1.0:
+        raise InputError(f"the share of new statistics is {share}; expected a number from 0 to 1")
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm3d)]
-    momenta = [norm.momentum for norm in norms]
+    before = [(norm.running_mean.clone(), norm.running_var.clone(), norm.momentum) for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over all batches
-    was_training = model.training
+    was_training, device = model.training, next(model.parameters()).device
     model.train()
-    device = next(model.parameters()).device
     for image in images:
         model(as_batch(image, model.stride).to(device))
-    for norm, momentum in zip(norms, momenta, strict=True):
+    for norm, (mean, variance, momentum) in zip(norms, before, strict=True):
+        norm.running_mean.lerp_(mean, 1.0 - share)
+        norm.running_var.lerp_(variance, 1.0 - share)
         norm.momentum = momentum
     return model.train(was_training)

@@ -270,8 +270,10 @@ def test_server_that_falls_silent(tiny, server, monkeypatch, tmp_path):
     monkeypatch.setattr(download, "TIMEOUT", 0.1)
     monkeypatch.setattr(download, "RETRIES", 0)
     server.answers["/a.bin"] = stall(server, CONTENT["a.bin"])
+    start = time.monotonic()
     with pytest.raises(InputError, match="no answer from the host") as error:
         data_download.fetch("tiny")
+    assert time.monotonic() - start < 3
     assert f"{server.url}/a.bin" in one_line(error) and files_in(tmp_path) == []
 
 
@@ -379,6 +381,12 @@ def test_mirror_that_is_not_there(tiny, server, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="nowhere"):
         data_download.fetch("tiny")
     assert server.requests == []
+
+
+def test_kept_files_need_no_mirror(tiny, tmp_path, monkeypatch):
+    folder = data_download.fetch("tiny")
+    monkeypatch.setenv("BFS_TUTORIAL_MIRROR", str(tmp_path / "nowhere"))
+    assert data_download.is_available("tiny") and data_download.fetch("tiny") == folder
 
 
 def test_mirror_with_wrong_bytes(tiny, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What the repository says it needs: environment.yml, pyproject.toml, the CI workflow, the citation file, the package."""
+"""What the repository says about itself: environment.yml, pyproject.toml, Makefile, CI, the citation, the package."""
 
 from __future__ import annotations
 
@@ -138,3 +138,20 @@ def test_make_help_lists_every_target(root: Path) -> None:
     targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split()
     done = subprocess.run(["make", "--no-print-directory"], cwd=root, capture_output=True, text=True, check=True)
     assert re.findall(r"^make (\w+) +\w", done.stdout, re.MULTILINE) == targets
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux does the plain wheel bring CUDA")
+@pytest.mark.parametrize(
+    ("exit_code", "expected"), [(0, "torch"), (9, "torch --index-url https://download.pytorch.org/whl/cpu")]
+)
+def test_make_takes_the_cpu_build_where_no_gpu_answers(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exit_code: int, expected: str
+) -> None:
+    driver = tmp_path / "nvidia-smi"  # stands in for a machine with a GPU, and for one whose driver finds none
+    driver.write_text(f"#!/bin/sh\nexit {exit_code}\n", encoding="utf-8")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.delenv("TORCH", raising=False)
+    command = ["make", "--no-print-directory", "--eval=shown:; @echo $(TORCH)", "shown"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected

@@ -76,6 +76,16 @@ def test_damage_makes_an_error_of_ours_or_a_volume_and_prints_nothing(tiff, form
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("form", ["pages compressed", "ome compressed"])
+def test_a_file_without_its_last_pixels_is_called_cut_off(tiff, form):
+    path = tiff(**FORMS[form])
+    with tifffile.TiffFile(path) as file:
+        end = max(page.dataoffsets[0] + page.databytecounts[0] for page in file.pages)
+    path.write_bytes(path.read_bytes()[: end - 1])
+    with pytest.raises(InputError, match="ends before plane 9: the file is cut off"):
+        read_volume(path)
+
+
 def test_pixels_that_do_not_decode_are_refused(tiff):
     path = tiff(compression="zlib", metadata=None)
     with tifffile.TiffFile(path) as file:
@@ -196,9 +206,12 @@ def test_other_files_are_refused(tmp_path):
     text.write_text("this is not an image")
     empty = tmp_path / "empty.tif"
     empty.touch()
+    with pytest.warns(UserWarning, match="zero-size"):
+        tifffile.imwrite(tmp_path / "planes.tif", np.zeros((0, 8, 8), np.uint8))
     for path, message in [
         (text, "cannot be read as TIFF"),
         (empty, "cannot be read as TIFF"),
+        (tmp_path / "planes.tif", "is empty"),
         (tmp_path, "a folder"),
         (tmp_path / "none.tif", "no such file"),
     ]:
@@ -236,7 +249,7 @@ def test_a_written_volume_is_an_imagej_stack_of_slices(tmp_path):
 
 
 def test_a_volume_needs_a_tiff_name(tmp_path):
-    with pytest.raises(InputError, match="end the name in .tif"):
+    with pytest.raises(InputError, match="expected a name that ends in .tif or .tiff"):
         write_volume(tmp_path / "a.png", VOLUME, (1, 1, 1))
     assert not list(tmp_path.iterdir())
 

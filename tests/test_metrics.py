@@ -62,8 +62,8 @@ def double_loop(labels, truth):
 
 def ctc_tool_seg(labels, truth, folder):
     """SEG by py-ctcmetrics, which compares two TIFF files."""
-    tifffile.imwrite(folder / "truth.tif", truth.astype(np.uint16))
-    tifffile.imwrite(folder / "result.tif", labels.astype(np.uint16))
+    tifffile.imwrite(folder / "truth.tif", truth.astype(np.uint16), photometric="minisblack")
+    tifffile.imwrite(folder / "result.tif", labels.astype(np.uint16), photometric="minisblack")
     found = ctc_match(str(folder / "truth.tif"), str(folder / "result.tif"))
     return ctc_seg([found[0]], [found[4]])
 

@@ -345,6 +345,13 @@ def test_balls_give_their_centroids_as_mask_or_as_labels(tmp_path, values):
     np.testing.assert_array_equal(read_points(tmp_path / "balls.tif", SHAPE), [[1, 1, 1], [3, 4, 4.5]])
 
 
+def test_a_ball_of_voxels_that_touch_by_a_corner_is_one(tmp_path):
+    balls = np.zeros(SHAPE, np.uint8)
+    balls[0, 1, 1] = balls[1, 2, 2] = balls[2, 3, 3] = 255
+    save(tmp_path / "balls.tif", balls)
+    np.testing.assert_array_equal(read_points(tmp_path / "balls.tif"), [[1, 2, 2]])
+
+
 def test_labelled_balls_that_touch_stay_two(tmp_path):
     balls = np.zeros(SHAPE, np.uint8)
     balls[1, 2, 2:4], balls[1, 2, 4:6] = 1, 2

@@ -21,6 +21,7 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from traitlets.config import Config
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 METADATA = {
@@ -28,6 +29,7 @@ METADATA = {
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
 }
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+QUIET = Config({"KernelManager": {"transport_encryption": "auto"}})  # or each kernel warns of plain text on 127.0.0.1
 SKIPPED = {"nbval-skip", "skip-execution"}  # nbval knows the first tag, nbclient the second: a cell carries both
 MAX_BYTES = 1_000_000
 
@@ -75,7 +77,8 @@ def copy_outputs(old: NotebookNode, new: NotebookNode) -> None:
 
 def execute(notebook: NotebookNode, folder: Path) -> None:
     """Run every cell in a clean kernel of this environment, in `folder`, and tidy what came out."""
-    NotebookClient(notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+    where = {"metadata": {"path": folder}}
+    NotebookClient(notebook, timeout=None, kernel_name="python3", resources=where, config=QUIET).execute()
     for cell in code_cells(notebook):
         cell.metadata.pop("execution", None)  # times of day
         for output in cell.outputs:

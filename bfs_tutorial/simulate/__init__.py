@@ -1,22 +1,36 @@
-"""The embedded data set: simulated cells seen in bright field and in fluorescence, with centres and labels."""
+"""The embedded data set: simulated cells seen in bright field and in fluorescence, with centres and labels.
+
+`bright_field` and `fluorescence` are the two simulators; the modules of the same names hold their pieces:
+`from bfs_tutorial.simulate.bright_field import intensity`.
+"""
 
 from __future__ import annotations
 
 from bfs_tutorial.errors import InputError
+from bfs_tutorial.simulate.bright_field import BrightFieldOptics, bright_field
 from bfs_tutorial.simulate.cells import Cells, cells
 from bfs_tutorial.simulate.fluorescence import FluorescenceOptics, fluorescence
 from bfs_tutorial.stack import ZStack
 
-__all__ = ["Cells", "FluorescenceOptics", "cells", "dataset", "fluorescence"]
+__all__ = [
+    "BrightFieldOptics",
+    "Cells",
+    "FluorescenceOptics",
+    "bright_field",
+    "cells",
+    "dataset",
+    "fluorescence",
+]
 
-SIMULATORS = {"fluorescence": fluorescence}
+SIMULATORS = {"bright-field": bright_field, "fluorescence": fluorescence}
 
 
 def dataset(modality: str, n: int, seed: int, **settings: object) -> list[ZStack]:
-    """Simulate n stacks of one modality, named like "fluorescence-0003".
+    """Simulate n stacks of one modality, named like "bright-field-0003".
 
     Stack i depends on the seed and on i only, so a larger n keeps the stacks of a smaller one.
-    settings: handed to `bright_field` or `fluorescence`. Raises InputError for another modality or a negative n.
+    settings: handed to `bright_field` or `fluorescence`. Raises InputError for another modality or a
+    negative number.
     """
     if modality not in SIMULATORS:
         raise InputError(f"modality is {modality!r}, expected one of: {', '.join(SIMULATORS)}")

@@ -1,17 +1,18 @@
 """Bright-field z-stacks by wave optics: light is sent through transparent cells and refocused on every plane.
 
-Cells hardly absorb light; they delay it. In focus such an object is nearly invisible, and defocus turns the delay into
-contrast. The light comes from below (plane 0) and the objective looks from above.
-1. The condenser lights the sample from many directions inside its aperture; they do not interfere with each other.
-2. Each direction is a plane wave that crosses the sample layer by layer: delay, spread, delay, spread (multislice).
-3. The objective passes the directions inside its own aperture, and refocusing brings each plane of the stack into focus.
+Cells hardly absorb light; they delay it. In focus such an object is nearly invisible, and defocus turns the
+delay into contrast. The light comes from below (plane 0) and the objective looks from above.
+
+1. The condenser lights the sample from many directions inside its aperture; they do not interfere.
+2. Each direction is a plane wave that crosses the sample layer by layer, delay after spread (multislice).
+3. The objective passes the directions inside its own aperture; refocusing brings each plane into focus.
 4. The camera adds the intensities |u|² of all directions and sums them over its pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import fft
@@ -21,54 +22,63 @@ from bfs_tutorial.simulate.cells import Cell, Cells, around, cells, depth, textu
 from bfs_tutorial.simulate.fluorescence import camera
 from bfs_tutorial.stack import ZStack
 
-GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
+GOLDEN_ANGLE = np.pi * (np.sqrt(5) - 1) / 2  # of half a turn, because every direction brings its opposite
 
 
 @dataclass(frozen=True)
 class BrightFieldOptics:
-    """A bright-field microscope, the optical make-up of its cells, and how finely both are computed; lengths in µm."""
+    """A bright-field microscope, the optics of its cells, how finely both are computed; lengths in µm."""
 
     wavelength: float = 0.55  # in vacuum
     objective_na: float = 0.3
     condenser_na: float = 0.25
     medium_index: float = 1.34  # refractive index around the cells
-    cell_index: tuple[float, float] = (0.010, 0.017)  # a cell above the medium, drawn uniform between these
+    cell_index: tuple[float, float] = (0.009, 0.015)  # a cell above the medium, drawn uniform between these
     nucleus_factor: float = 0.85  # of the index step of the cell
     granule_index: float = 0.02  # granules above the cell
     texture: float = 0.06  # relative strength of the pattern inside a cell
     edge: float = 1.0  # width over which the index rises at a surface
     unevenness: float = 0.06  # brightest minus darkest part of the lamp's light, relative
-    photons: float = 8000.0  # photo-electrons per pixel
-    gain: float = 0.5  # counts per photo-electron
+    photons: float = 10000.0  # photo-electrons per pixel
+    gain: float = 0.4  # counts per photo-electron
     offset: float = 100.0  # counts of a camera in the dark
     read_noise: float = 3.0  # standard deviation in counts
-    angles: int = 24  # directions of illumination, even
+    angles: int = 48  # directions of illumination, even
     oversampling: int = 2  # computed samples per camera pixel, along y and along x
-    layer: float = 1.0  # thickness of a layer of the sample
+    layer: float = 1.5  # thickness of a layer of the sample
     border: float = 8.0  # computed but not photographed, on each lateral side
 
     def __post_init__(self) -> None:
         for name in ("wavelength", "objective_na", "photons", "gain", "layer", "edge"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}, expected a number > 0")
-        for name in ("condenser_na", "unevenness", "texture", "read_noise", "offset", "border", "granule_index"):
+        for name in ("condenser_na", "granule_index", "texture", "unevenness", "offset", "read_noise"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} is {getattr(self, name)}, expected a number >= 0")
+        if not self.border >= 0:
+            raise InputError(f"border is {self.border}, expected a length >= 0 µm")
+        if not self.cell_index[0] <= self.cell_index[1]:
+            raise InputError(f"cell_index is {self.cell_index}, expected smallest <= largest")
         if max(self.objective_na, self.condenser_na) >= self.medium_index:
             raise InputError(
-                f"objective_na {self.objective_na} and condenser_na {self.condenser_na} must be below the refractive "
-                f"index of the medium, {self.medium_index}: no light in it travels at a larger angle"
+                f"objective_na {self.objective_na} and condenser_na {self.condenser_na} must be below "
+                f"the refractive index of the medium, {self.medium_index}: no light travels at a larger angle"
             )
         if self.angles < 2 or self.angles % 2:
-            raise InputError(f"angles is {self.angles}, expected an even number >= 2 (directions come in pairs)")
+            raise InputError(f"angles is {self.angles}, expected an even number >= 2 (opposite pairs)")
         if self.oversampling < 1 or self.oversampling != int(self.oversampling):
             raise InputError(f"oversampling is {self.oversampling}, expected a whole number >= 1")
 
+    def finer(self, factor: int) -> BrightFieldOptics:
+        """The same microscope, computed with so many times more angles, and samples along every axis."""
+        angles, oversampling = self.angles * factor, self.oversampling * factor
+        return replace(self, angles=angles, oversampling=oversampling, layer=self.layer / factor)
+
 
 def check_sampling(step: tuple[float, float], optics: BrightFieldOptics) -> None:
-    """Refuse a lateral sample too coarse for the finest fringe, λ / (2 (NA_obj + NA_cond)). Raises InputError.
+    """Refuse a lateral sample too coarse for the finest fringe: at most λ / (2 (NA_obj + NA_cond)).
 
-    step: (y, x) µm between computed samples.
+    step: (y, x) µm between computed samples. Raises InputError.
     """
     limit = optics.wavelength / (2 * (optics.objective_na + optics.condenser_na))
     if max(step) > limit * (1 + 1e-9):
@@ -86,8 +96,8 @@ def frequencies(shape: tuple[int, int], step: tuple[float, float]) -> tuple[np.n
 def source_points(shape: tuple[int, int], step: tuple[float, float], optics: BrightFieldOptics) -> np.ndarray:
     """Directions of illumination that fill the condenser's aperture evenly, in opposite pairs.
 
-    Point i of a sunflower spiral, f = NA_cond / λ · sqrt((i + 1/2) / n), and its opposite. Each is moved to the nearest
-    frequency of the grid, so that its plane wave is periodic on it.
+    Point i of a sunflower spiral, f = NA_cond / λ · sqrt((i + 1/2) / n), and its opposite. Each is moved to
+    the nearest frequency of the grid, so that its plane wave is periodic on it.
 
     Returns (angles, 2) cycles per µm, (y, x).
     """
@@ -105,9 +115,9 @@ def pupil(fy: np.ndarray, fx: np.ndarray, optics: BrightFieldOptics) -> np.ndarr
 
 
 def propagator(fy: np.ndarray, fx: np.ndarray, distance: float, optics: BrightFieldOptics) -> np.ndarray:
-    """Free space in Fourier space: exp(2πi d (sqrt((n/λ)² - f²) - n/λ)); waves that cannot travel are dropped.
+    """Free space in Fourier space: exp(2πi d (sqrt((n/λ)² - f²) - n/λ)), 0 for waves that cannot travel.
 
-    distance: µm along z, negative to go back. Returns (Y, X) complex64.
+    distance: d in µm along z, negative to go back. Returns (Y, X) complex64.
     """
     k = optics.medium_index / optics.wavelength  # cycles per µm
     axial = k**2 - fy**2 - fx**2  # (Y, X) squared axial frequency
@@ -125,9 +135,10 @@ def phase_screens(index: np.ndarray, thickness: float, optics: BrightFieldOptics
 
 
 def through_sample(wave: np.ndarray, screens: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Send a wave through the layers, each a delay and then a spread to the next layer; its spectrum after the last.
+    """Send a wave through the layers, each a delay and then a spread to the next layer.
 
-    wave: (Y, X) complex, in the middle of the first layer. screens: (L, Y, X). spread: (Y, X) propagator over one layer.
+    wave: (Y, X) complex, in the middle of the first layer. screens: (L, Y, X). spread: (Y, X) propagator
+    over one layer. Returns the spectrum of the wave in the middle of the last layer, (Y, X) complex.
     """
     spectrum = fft.fft2(wave * screens[0])
     for screen in screens[1:]:
@@ -143,10 +154,11 @@ def intensity(
     optics: BrightFieldOptics,
     planes: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The noise-free image of a transparent object, focused on each plane: I(z) = mean over angles of |u(z)|².
+    """The noise-free image of a transparent object on each plane: I(z) = mean over angles of |u(z)|².
 
-    index: (L, Y, X) refractive index above the medium, periodic along y and x. sampling: µm between its samples, z the
-    thickness of a layer. planes: (Z,) µm from the middle of layer 0, by default the middle of each layer.
+    index: (L, Y, X) refractive index above the medium, periodic along y and x. sampling: µm between its
+    samples, z the thickness of a layer. planes: (Z,) µm from the middle of layer 0, by default the middle of
+    each layer.
     Returns (Z, Y, X) float32, 1 where there is no object. Raises InputError when the sampling is too coarse.
     """
     thickness, step, shape = sampling[0], sampling[1:], index.shape[1:]
@@ -168,18 +180,18 @@ def intensity(
     return total / optics.angles
 
 
-def ball(offsets: np.ndarray, radius: float, edge: float) -> np.ndarray:
-    """1 inside a ball, 0 outside, with a smooth surface; offsets (..., 3) µm from its centre -> (...)."""
-    return smooth_step(radius - np.linalg.norm(offsets, axis=-1), edge)
-
-
 def smooth_step(inside: np.ndarray, edge: float) -> np.ndarray:
     """0 to 1 across a surface `edge` µm wide: 1 / (1 + exp(-4 d / edge)), d the µm inside it."""
     return 1 / (1 + np.exp(np.clip(-4 * inside / edge, -50, 50)))
 
 
+def ball(offsets: np.ndarray, radius: float, edge: float) -> np.ndarray:
+    """1 inside a ball, 0 outside, with a smooth surface; offsets (..., 3) µm from its centre -> (...)."""
+    return smooth_step(radius - np.linalg.norm(offsets, axis=-1), edge)
+
+
 def cell_index(cell: Cell, offsets: np.ndarray, step: float, optics: BrightFieldOptics) -> np.ndarray:
-    """Refractive index of one cell above the medium: body with texture, a nucleus of other index, dense granules.
+    """Refractive index of one cell above the medium: a textured body, a nucleus, dense granules.
 
     offsets: (..., 3) µm from the centre. step: index of the body above the medium. Returns (...).
     """
@@ -192,7 +204,12 @@ def cell_index(cell: Cell, offsets: np.ndarray, step: float, optics: BrightField
 
 
 def index_volume(
-    drawn: Cells, steps: np.ndarray, origin: np.ndarray, sampling: tuple, shape: tuple, optics: BrightFieldOptics
+    drawn: Cells,
+    steps: np.ndarray,
+    origin: np.ndarray,
+    sampling: tuple[float, float, float],
+    shape: tuple[int, int, int],
+    optics: BrightFieldOptics,
 ) -> np.ndarray:
     """Draw the refractive index of all cells above the medium on a grid, (L, Y, X) float32.
 
@@ -205,10 +222,12 @@ def index_volume(
     return volume
 
 
-def optical_grid(drawn: Cells, optics: BrightFieldOptics) -> tuple[np.ndarray, tuple, tuple]:
+def optical_grid(
+    drawn: Cells, optics: BrightFieldOptics
+) -> tuple[np.ndarray, tuple[float, float, float], tuple[int, int, int]]:
     """The grid of the computation: finer than the camera, wider by a border, and high enough for every cell.
 
-    Returns the position of its first sample (3,), its sampling (z, y, x), both in µm, and its shape (L, Y, X).
+    Returns the position (3,) of its first sample and its sampling (z, y, x), in µm, and its shape (L, Y, X).
     """
     spacing = np.array(drawn.spacing)
     top = max(cell.centre[0] + 1.2 * cell.radius for cell in drawn.items)
@@ -263,15 +282,15 @@ def bright_field(
 ) -> ZStack:
     """Simulate a bright-field z-stack with its centres and labels.
 
-    seed: the same seed gives the same stack, bit for bit, and the same cells as `fluorescence`. shape: (Z, Y, X)
-    voxels. spacing, radii: µm. optics: the microscope. number, touching: as in `cells`. The image is in camera counts.
-    Raises InputError for a request that cannot be met.
+    seed: the same seed gives the same stack, bit for bit, and the same cells as `fluorescence`. shape: (Z,
+    Y, X) voxels. spacing, radii: µm. optics: the microscope. number, touching: as in `cells`. The image is
+    in camera counts. Raises InputError for a request that cannot be met.
     """
     optics = optics or BrightFieldOptics()
     rng = np.random.default_rng(seed)
     drawn = cells(rng, shape, spacing, radii, number, touching)
     steps = rng.uniform(*optics.cell_index, size=len(drawn.items))
-    light = optics.photons * optics.gain * lamp(rng, drawn.labels.shape[1:], optics.unevenness)  # (Y, X) counts
+    light = optics.photons * optics.gain * lamp(rng, drawn.labels.shape[1:], optics.unevenness)  # (Y, X)
     counts = light * expose(drawn, steps, optics)
     image = camera(rng, counts, optics.gain, optics.offset, optics.read_noise)
     return ZStack(image, drawn.spacing, drawn.centres, drawn.labels, name)

@@ -1,7 +1,7 @@
 """Random cells: wobbly, textured, often touching, never overlapping, of widely spread sizes.
 
-A cell is a handful of numbers (a radius, a few bumps, a nucleus, granules, a texture), not voxels. The same cell can
-therefore be drawn on the coarse grid of a camera and on the fine grid that wave optics needs.
+A cell is a handful of numbers (a radius, a few bumps, a nucleus, granules, a texture), not voxels. The same
+cell can therefore be drawn on the coarse grid of a camera and on the fine grid that wave optics needs.
 Positions are (z, y, x) in µm, and voxel (0, 0, 0) of a stack has its middle at (0, 0, 0) µm.
 """
 
@@ -14,8 +14,8 @@ import numpy as np
 from bfs_tutorial.errors import InputError
 from bfs_tutorial.stack import check_spacing
 
-INSIDE = 0.6  # a centre keeps this share of its radius to every face: a face cuts off at most about a tenth of a cell
-SQUEEZE = 0.96  # two touching cells sit at this share of the sum of their radii, so they share a small flat contact
+INSIDE = 0.6  # share of its radius that a centre keeps to every face: each cuts off about a tenth at most
+SQUEEZE = 0.96  # share of the sum of their radii between two touching cells: they share a small flat contact
 GAP = 1.0  # µm left free between cells that do not touch
 CELLS_PER_UM3 = 2.5e-5  # the default density: 13 cells in 32 x 128 x 128 µm
 
@@ -84,8 +84,8 @@ def random_cell(rng: np.random.Generator, radii: tuple[float, float]) -> Cell:
 def surface_radius(cell: Cell, offsets: np.ndarray) -> np.ndarray:
     """Distance from the centre to the surface along the direction of each offset.
 
-    r(u) = R (1 + h1 P2(u·a1) + h2 P2(u·a2) + h3 P3(u·a3)), P the Legendre polynomials: P2 stretches or flattens the
-    ball along an axis, P3 makes it a pear.
+    r(u) = R (1 + h1 P2(u·a1) + h2 P2(u·a2) + h3 P3(u·a3)), P the Legendre polynomials: P2 stretches or
+    flattens the ball along an axis, P3 makes it a pear.
 
     offsets: (..., 3) µm from the centre. Returns (...) µm.
     """
@@ -103,7 +103,7 @@ def depth(cell: Cell, offsets: np.ndarray) -> np.ndarray:
 
 def texture(cell: Cell, offsets: np.ndarray) -> np.ndarray:
     """A smooth random pattern of mean 0 and variance 1: a sum of T plane waves, (..., 3) µm -> (...)."""
-    angles = offsets @ cell.waves.T + cell.phases  # (..., T)
+    angles = (offsets @ cell.waves.T + cell.phases).astype(np.float32)  # (..., T)
     return np.cos(angles).sum(axis=-1) * np.sqrt(2 / len(cell.phases))
 
 
@@ -128,7 +128,9 @@ def is_free(cell: Cell, others: list[Cell], size: np.ndarray, neighbour: Cell | 
     return True
 
 
-def place(rng: np.random.Generator, cell: Cell, others: list[Cell], size: np.ndarray, touching: float) -> Cell:
+def place(
+    rng: np.random.Generator, cell: Cell, others: list[Cell], size: np.ndarray, touching: float
+) -> Cell:
     """Move a cell to a free place: beside a random other cell with probability `touching`, else anywhere.
 
     size: (3,) µm, the volume from its first face. Raises InputError after 500 attempts.
@@ -154,9 +156,10 @@ def place(rng: np.random.Generator, cell: Cell, others: list[Cell], size: np.nda
 def around(
     cell: Cell, origin: np.ndarray, step: np.ndarray, shape: tuple[int, ...], reach: float = 0.0
 ) -> tuple[tuple[slice, ...], np.ndarray]:
-    """The part of a grid that a cell can reach, as (slices, offsets) with offsets (z, y, x, 3) in µm from its centre.
+    """The part of a grid that a cell can reach: its slices, and its offsets from the centre of the cell.
 
     origin: (3,) µm position of sample (0, 0, 0). step: (3,) µm between samples. reach: µm beyond the cell.
+    Returns three slices and (z, y, x, 3) µm.
     """
     outer = cell.radius * (1 + np.abs(cell.bump_heights).sum()) + reach
     first = np.ceil((cell.centre - outer - origin) / step).astype(int)
@@ -167,7 +170,7 @@ def around(
 
 
 def paint_labels(items: tuple[Cell, ...], shape: tuple[int, int, int], spacing: tuple) -> np.ndarray:
-    """Draw the cells as labels 1, 2, ... on a grid; where two meet, a voxel goes to the one it lies deeper in.
+    """Draw the cells as labels 1, 2, ... on a grid; where two meet, the one a voxel lies deeper in wins.
 
     Returns (Z, Y, X) int32.
     """
@@ -183,24 +186,29 @@ def paint_labels(items: tuple[Cell, ...], shape: tuple[int, int, int], spacing: 
 
 
 def check_request(
-    shape: tuple[int, int, int], radii: tuple[float, float], size: np.ndarray, touching: float
-) -> None:
-    """Refuse volumes and cells that cannot be drawn. Raises InputError."""
+    shape: tuple[int, int, int],
+    spacing: tuple[float, float, float],
+    radii: tuple[float, float],
+    touching: float,
+) -> np.ndarray:
+    """Refuse volumes and cells that cannot be drawn; the size of the volume, (3,) µm. Raises InputError."""
     if len(shape) != 3 or any(n != int(n) or n < 1 for n in shape):
         raise InputError(f"shape is {shape}, expected three positive whole numbers (Z, Y, X)")
     if not 0 < radii[0] <= radii[1]:
         raise InputError(f"radii are {radii}, expected 0 < smallest <= largest, in µm")
+    size = np.array(shape) * spacing  # from face to face
     if size.min() <= 2 * INSIDE * radii[1]:
         raise InputError(
-            f"a cell of radius {radii[1]} µm does not fit a volume of {size[0]:g} x {size[1]:g} x {size[2]:g} µm: "
-            f"every side must exceed {2 * INSIDE * radii[1]:.1f} µm; enlarge the volume or lower radii"
+            f"a cell of radius {radii[1]} µm does not fit {size[0]:g} x {size[1]:g} x {size[2]:g} µm: every "
+            f"side must exceed {2 * INSIDE * radii[1]:.1f} µm; enlarge the volume or lower the radii"
         )
     if not 0 <= touching <= 1:
         raise InputError(f"touching is {touching}, expected a probability between 0 and 1")
+    return size
 
 
 def draw_number(rng: np.random.Generator, number: int | tuple[int, int] | None, size: np.ndarray) -> int:
-    """How many cells: the number itself, one drawn between two bounds, or by default 2.5e-5 per µm³ ± 25 %."""
+    """How many cells: the number itself, one between two bounds, or by default 2.5e-5 per µm³ ± 25 %."""
     if number is None:
         return max(1, round(CELLS_PER_UM3 * float(np.prod(size)) * rng.uniform(0.75, 1.25)))
     low, high = (number, number) if isinstance(number, (int, np.integer)) else number
@@ -219,13 +227,13 @@ def cells(
 ) -> Cells:
     """Draw the cells of one stack.
 
-    shape: (Z, Y, X) voxels. spacing: µm. radii: smallest and largest mean radius, µm. number: cells, or two bounds.
-    touching: share of cells placed against an earlier one. Every centre lies inside the volume, at least 0.6 radii
-    from each face; the faces may cut the rest. Raises InputError for a request that cannot be met.
+    shape: (Z, Y, X) voxels. spacing: µm. radii: smallest and largest mean radius, µm. number: cells, or two
+    bounds. touching: share of cells placed against an earlier one. Every centre lies inside the volume, at
+    least 0.6 radii from each face; the faces may cut the rest. Raises InputError for a request that cannot
+    be met.
     """
     spacing = check_spacing(spacing)
-    size = np.array(shape) * spacing  # (3,) µm, from face to face
-    check_request(shape, radii, size, touching)
+    size = check_request(shape, spacing, radii, touching)  # (3,) µm
     items: list[Cell] = []
     for _ in range(draw_number(rng, number, size)):
         items.append(place(rng, random_cell(rng, radii), items, size, touching))

@@ -15,7 +15,7 @@ from bfs_tutorial.stack import ZStack
 
 @dataclass(frozen=True)
 class FluorescenceOptics:
-    """How a fluorescence microscope and its stain turn cells into an image; lengths in µm, light in camera counts."""
+    """A fluorescence microscope and the stain of its cells; lengths in µm, light in camera counts."""
 
     psf_sigma: tuple[float, float, float] = (2.6, 0.9, 0.9)  # blur of the focused light
     haze: float = 0.15  # share of the light that is blurred broadly instead
@@ -24,7 +24,7 @@ class FluorescenceOptics:
     mitotic_fraction: float = 0.1  # share of nuclei that are condensed and bright
     mitotic_gain: tuple[float, float] = (3.0, 6.0)
     texture: float = 0.15  # relative strength of the pattern inside a nucleus
-    depth_loss: float = 0.0  # light lost per µm of depth: from plane 0 upwards if positive, from the top if negative
+    depth_loss: float = 0.0  # share of light lost per µm: from plane 0 upwards, if negative from the top down
     background: float = 12.0  # light that comes from everywhere
     offset: float = 100.0  # counts of a camera in the dark
     gain: float = 1.0  # counts per photo-electron
@@ -52,7 +52,8 @@ class FluorescenceOptics:
     def randomised(cls, rng: np.random.Generator) -> FluorescenceOptics:
         """Draw a microscope from a wide prior, for training that must carry over to one it has never seen.
 
-        The axial blur varies most (1 to 5 µm), then the brightness, its fall with depth, haze, background and noise.
+        The axial blur varies most (1 to 5 µm), then the brightness, its fall with depth, haze, background
+        and noise.
         """
         lateral = log_uniform(rng, 0.5, 1.5)
         haze_lateral = rng.uniform(3.0, 8.0)
@@ -66,6 +67,7 @@ class FluorescenceOptics:
             texture=rng.uniform(0.0, 0.4),
             depth_loss=rng.uniform(-0.015, 0.015),
             background=rng.uniform(0.0, 40.0),
+            offset=rng.uniform(90.0, 110.0),
             gain=log_uniform(rng, 0.3, 40.0),
             read_noise=rng.uniform(1.0, 8.0),
         )
@@ -77,16 +79,16 @@ def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def draw_brightness(rng: np.random.Generator, n: int, optics: FluorescenceOptics) -> np.ndarray:
-    """Brightness of n nuclei in counts: log-uniform, a few of them mitotic and several times brighter. (n,)."""
+    """Brightness of n nuclei in counts, (n,): log-uniform, a few are mitotic and several times brighter."""
     counts = np.exp(rng.uniform(*np.log(optics.brightness), size=n))
     mitotic = rng.random(n) < optics.mitotic_fraction
     return np.where(mitotic, counts * rng.uniform(*optics.mitotic_gain, size=n), counts)
 
 
 def stain(cell: Cell, offsets: np.ndarray, optics: FluorescenceOptics, edge: float) -> np.ndarray:
-    """Relative amount of dye in a cell at each offset: 1 with a texture inside, 0 outside, a ramp `edge` µm wide.
+    """Relative amount of dye in a cell at each offset: 1 with a texture inside, 0 outside.
 
-    offsets: (..., 3) µm from the centre. Returns (...).
+    offsets: (..., 3) µm from the centre. edge: µm over which it rises at the surface. Returns (...).
     """
     inside = np.clip(depth(cell, offsets) / edge + 0.5, 0, 1)
     return inside * np.maximum(1 + optics.texture * texture(cell, offsets), 0)
@@ -138,9 +140,9 @@ def fluorescence(
 ) -> ZStack:
     """Simulate a fluorescence z-stack with its centres and labels.
 
-    seed: the same seed gives the same stack, bit for bit. shape: (Z, Y, X) voxels. spacing, radii: µm. optics: the
-    microscope; `randomise=True` draws one from a wide prior instead. number, touching: as in `cells`.
-    The image is in camera counts. Raises InputError for a request that cannot be met.
+    seed: the same seed gives the same stack, bit for bit. shape: (Z, Y, X) voxels. spacing, radii: µm.
+    optics: the microscope; `randomise=True` draws one from a wide prior instead. number, touching: as in
+    `cells`. The image is in camera counts. Raises InputError for a request that cannot be met.
     """
     if randomise and optics is not None:
         raise InputError("got both optics and randomise=True: give one of them")

@@ -90,10 +90,16 @@ def test_sync_keeps_outputs_when_only_prose_changes(executed: Path, tmp_path: Pa
 
 @pytest.mark.parametrize(
     "change",
-    [("x = 3", "x = 4"), ('tags=["hide-input"]', 'tags=["hide-cell"]'), ("\n# %%\nprint", "\n# %%\nx += 1\n\n# %%\nprint")],
+    [
+        ("x = 3", "x = 4"),
+        ('tags=["hide-input"]', 'tags=["hide-cell"]'),
+        ("\n# %%\nprint", "\n# %%\nx += 1\n\n# %%\nprint"),
+    ],
     ids=["text", "tag", "new cell"],
 )
-def test_sync_drops_all_outputs_when_a_code_cell_changes(executed: Path, tmp_path: Path, change: tuple[str, str]) -> None:
+def test_sync_drops_all_outputs_when_a_code_cell_changes(
+    executed: Path, tmp_path: Path, change: tuple[str, str]
+) -> None:
     folder = edited(executed, tmp_path, lambda notebook: None)
     (folder / "chapter.py").write_text(SOURCE.replace(*change), encoding="utf-8")
     assert SOURCE.replace(*change) != SOURCE

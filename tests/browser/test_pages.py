@@ -142,12 +142,13 @@ def formulas_left(page: Page) -> list[str]:
     """Return the text of formulas that MathJax did not typeset or marked as wrong."""
     return page.eval_on_selector_all(
         ".math, mjx-merror",
-        "found => found.filter(e => e.matches('mjx-merror') || !e.querySelector('mjx-container')).map(e => e.textContent)",
+        "found => found.filter(e => e.matches('mjx-merror') || !e.querySelector('mjx-container'))"
+        ".map(e => e.textContent)",
     )
 
 
 def faulty_images(page: Page) -> list[str]:
-    """Return the images that did not load or that tell a blind reader nothing; the logo repeats the title beside it."""
+    """Return the images that did not load or that have no alt text; the logo needs none, the title is beside it."""
     return page.eval_on_selector_all(
         "img:not(.logo__image)",
         "all => all.filter(i => !i.alt.trim() || !i.complete || !i.naturalWidth).map(i => i.outerHTML.slice(0, 200))",
@@ -159,7 +160,8 @@ def markup_left(page: Page) -> list[str]:
     prose = page.eval_on_selector(
         "article",
         "a => { const copy = a.cloneNode(true);"
-        " copy.querySelectorAll('pre, code, script, mjx-container').forEach(e => e.remove()); return copy.textContent }",
+        " copy.querySelectorAll('pre, code, script, mjx-container').forEach(e => e.remove());"
+        " return copy.textContent }",
     )
     return [piece for piece in LEFTOVERS if piece in prose]
 
@@ -187,7 +189,7 @@ def test_leaves_no_markup_in_the_prose(visit: Visit) -> None:
 
 
 def test_has_one_main_heading(visit: Visit) -> None:
-    assert visit.page.locator("h1").count() == 1
+    assert visit.page.locator("h1:visible").count() == 1  # the theme has a hidden second one, for print
 
 
 def test_links_inside_the_book_lead_somewhere(visit: Visit, site: Path, home: str) -> None:
@@ -214,20 +216,28 @@ def test_figures_keep_their_colours_in_the_dark(visit: Visit) -> None:
     assert styles == [["rgb(255, 255, 255)", "none", "rgba(0, 0, 0, 0)"]] * len(styles)
 
 
-@pytest.mark.parametrize("page", ["index", "genindex", "search"])
+@pytest.mark.parametrize("page", ["genindex", "search"])
 def test_pages_made_by_sphinx_are_clean_too(browser: Browser, home: str, page: str) -> None:
     with browser.new_context() as context:
         visit = open_page(watch(context, home), f"{home}/{page}.html")
         assert (visit.outside, visit.errors) == ([], [])
-        if page == "index":
-            assert visit.page.url == f"{home}/book/index.html"
+
+
+def test_the_top_page_leads_to_the_book(browser: Browser, home: str) -> None:
+    with browser.new_context() as context:
+        visit = watch(context, home)
+        visit.page.goto(f"{home}/index.html")
+        visit.page.wait_for_url(f"{home}/book/index.html")
+        assert (visit.outside, visit.errors) == ([], [])
 
 
 def test_search_finds_a_chapter_without_a_network(browser: Browser, home: str) -> None:
     with browser.new_context() as context:
         visit = open_page(watch(context, home), f"{home}/search.html?q=equation")
         visit.page.locator("#search-results li a[href*='whole_method']").first.wait_for(timeout=10_000)
-        assert (visit.outside, visit.errors) == ([], [])
+        assert visit.outside == []
+        if home.startswith("http"):  # from the disk, no browser lets a page fetch the excerpts that Sphinx adds
+            assert visit.errors == []
 
 
 def test_the_book_shows_formulas_and_figures(browser: Browser, home: str) -> None:

@@ -1,0 +1,233 @@
+"""Run the method against baselines and keep a record of every run: the numbers of the book come from these files.
+
+`python -m bfs_tutorial.experiments embryo-8-to-16 --seeds 3` writes results/embryo-8-to-16-seed0.json and so on.
+A record that exists is not computed again, so a run that was stopped goes on where it was.
+
+The truth serves three purposes, each stated in the record: it scores, it tells the baselines' settings on the
+training stacks (which favours them: BFS-Net never sees a mask), and for simulated stacks it exists at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from skimage.transform import resize
+
+from bfs_tutorial import baselines, simulate
+from bfs_tutorial.errors import InputError
+from bfs_tutorial.files import replacing
+from bfs_tutorial.metrics import detection, evaluate
+from bfs_tutorial.pipeline import BFSNet
+from bfs_tutorial.stack import ZStack
+
+METRICS = ("IoU", "SEG", "MUCov")
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+Data = tuple[list[ZStack], list[ZStack]]  # training and test stacks
+
+
+def embryos(train: str, test: str) -> Callable[[int], Data]:
+    """One real mouse embryo to train on, by its points, and the other one to test on."""
+
+    def load(seed: int) -> Data:
+        import data_download
+
+        stacks = {stack.name: stack for stack in data_download.load("mouse_embryo_fluorescence", progress=False)}
+        return [stacks[train]], [stacks[test]]
+
+    return load
+
+
+def simulated(modality: str, training: int, test: int = 8) -> Callable[[int], Data]:
+    """Simulated stacks; every seed has stacks of its own."""
+
+    def load(seed: int) -> Data:
+        stacks = simulate.dataset(modality, training + test, seed=1000 + seed)
+        return stacks[:training], stacks[training:]
+
+    return load
+
+
+EXPERIMENTS: dict[str, tuple[str, Callable[[int], Data]]] = {
+    "embryo-8-to-16": ("fluorescence", embryos("8-cell", "16-cell")),
+    "embryo-16-to-8": ("fluorescence", embryos("16-cell", "8-cell")),
+    "simulated-fluorescence": ("fluorescence", simulated("fluorescence", 12)),
+    "simulated-bright-field": ("bright-field", simulated("bright-field", 24)),
+}
+
+
+def points_only(stack: ZStack) -> ZStack:
+    """The stack as an annotator leaves it: image and clicks, no labels."""
+    return ZStack(stack.image, stack.spacing, stack.centres, name=stack.name)
+
+
+def run(name: str, seed: int, device: str = "auto", progress: bool = True) -> dict:
+    """Train on points, predict, score every method on every test stack, and return the record."""
+    modality, load = EXPERIMENTS[name]
+    training, test = load(seed)
+    start = time.perf_counter()
+    model = BFSNet(modality)
+    model.fit([points_only(stack) for stack in training], seed=seed, device=device, progress=progress)
+    scores = {method: [] for method in ("pseudo labels", "BFS-Net")}
+    found = []
+    for stack in test:
+        prediction = model.predict(points_only(stack))
+        found.append(detection(prediction.centres, stack.centres, stack.spacing))
+        scores["BFS-Net"].append(evaluate(prediction.labels, stack.labels))
+        scores["pseudo labels"].append(evaluate(_pseudo(model, stack, prediction.centres), stack.labels))
+    for method, labels in _baselines(model, training, test).items():
+        scores[method] = [evaluate(found, stack.labels) for found, stack in zip(labels, test, strict=True)]
+    return {
+        "experiment": name,
+        "seed": seed,
+        **environment(model),
+        "seconds": round(time.perf_counter() - start, 1),
+        "peak_memory_MB": round(_peak_memory(), 0),
+        "training_stacks": [stack.name for stack in training],
+        "test_stacks": [stack.name for stack in test],
+        "detection": _rounded(found),
+        "scores": {method: _rounded(rows) for method, rows in scores.items()},
+    }
+
+
+def _pseudo(model: BFSNet, stack: ZStack, centres: np.ndarray) -> np.ndarray:
+    """What the peak responses alone give on a test stack, one back-propagation per found centre; original grid."""
+    if len(centres) == 0:
+        return np.zeros(stack.image.shape, dtype=np.int32)
+    labels = model.pseudo_labels(ZStack(stack.image, stack.spacing, centres))
+    return resize(labels, stack.image.shape, order=0, mode="edge", preserve_range=True, anti_aliasing=False)
+
+
+def _baselines(model: BFSNet, training: Sequence[ZStack], test: Sequence[ZStack]) -> dict[str, list[np.ndarray]]:
+    """Labels of the classical methods and of balls at BFS-Net's centres, all set to do best on the training truth."""
+    radius = best_radius(training)
+    results = {"ball at each centre": [_balls(model.predict(stack).centres, stack, radius) for stack in test]}
+    for name, method in (
+        ("threshold + watershed", baselines.threshold_watershed),
+        ("Voronoi-Otsu", baselines.voronoi_otsu),
+    ):
+        settings = baselines.tune(method, training, model.settings.modality)
+        results[name] = [
+            method(stack.image, stack.spacing, modality=model.settings.modality, **settings) for stack in test
+        ]
+    return results
+
+
+def best_radius(stacks: Sequence[ZStack]) -> float:
+    """The one radius in µm with which balls at the clicked centres reach the highest mean SEG on these stacks."""
+
+    def score(radius: float) -> float:
+        return np.mean([evaluate(_balls(s.centres, s, radius), s.labels)["SEG"] for s in stacks])
+
+    return max(np.arange(4.0, 12.5, 0.5).tolist(), key=score)
+
+
+def _balls(centres: np.ndarray, stack: ZStack, radius: float) -> np.ndarray:
+    return baselines.balls(stack.image.shape, centres, stack.spacing, radius)
+
+
+# ---- records -------------------------------------------------------------------------------------------------
+
+
+def environment(model: BFSNet) -> dict:
+    """What the numbers depend on besides the seed: settings, versions, device, threads."""
+    packages = ("bfs-tutorial", "torch", "numpy", "scipy", "scikit-image")
+    return {
+        "settings": asdict(model.settings),
+        "peak_threshold": model.peak_threshold,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "device": str(next(model.s1.parameters()).device),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _peak_memory() -> float:
+    """Largest memory of this process so far in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024**2 if sys.platform == "darwin" else 1024)
+
+
+def _rounded(rows: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+    return [{key: round(value, 4) for key, value in row.items()} for row in rows]
+
+
+def record_path(name: str, seed: int, folder: Path = RESULTS) -> Path:
+    """Where the record of one run is kept."""
+    return Path(folder) / f"{name}-seed{seed}.json"
+
+
+def records(name: str, folder: Path = RESULTS) -> list[dict]:
+    """All records of an experiment, by seed. Raises `InputError` when there is none."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in Path(folder).glob(f"{name}-seed*.json")]
+    if not found:
+        raise InputError(f"no record of {name!r} in {folder}; make one: python -m bfs_tutorial.experiments {name}")
+    return sorted(found, key=lambda record: record["seed"])
+
+
+def summary(runs: Sequence[dict], metrics: Sequence[str] = METRICS) -> dict[str, dict[str, tuple[float, float]]]:
+    """Mean and standard deviation over seeds of each method's mean over test stacks: {method: {metric: (mean, sd)}}."""
+    table = {}
+    for method in runs[0]["scores"]:
+        rows = [[np.mean([row[m] for row in run["scores"][method]]) for m in metrics] for run in runs]
+        table[method] = {m: (float(np.mean(v)), float(np.std(v))) for m, v in zip(metrics, zip(*rows, strict=True))}
+    return table
+
+
+def detection_summary(runs: Sequence[dict]) -> dict[str, float]:
+    """Mean precision and recall of the centres over stacks and seeds."""
+    rows = [row for run in runs for row in run["detection"]]
+    return {key: float(np.mean([row[key] for row in rows])) for key in ("precision", "recall")}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run experiments that have no record yet and print their mean scores."""
+    parser = argparse.ArgumentParser(prog="python -m bfs_tutorial.experiments", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(EXPERIMENTS)} (all)")
+    parser.add_argument("--seeds", type=int, default=3, help="runs per experiment, seeds 0, 1, ... (3)")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the records")
+    options = parser.parse_args(argv)
+    try:
+        for name in options.names or EXPERIMENTS:
+            if name not in EXPERIMENTS:
+                raise InputError(f"experiment {name!r} is unknown; choose from {', '.join(EXPERIMENTS)}")
+            for seed in range(options.seeds):
+                _keep(name, seed, options)
+            print(_text(name, records(name, options.results)), flush=True)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _keep(name: str, seed: int, options: argparse.Namespace) -> None:
+    """Run one experiment and write its record, unless there is one."""
+    path = record_path(name, seed, options.results)
+    if path.exists():
+        return
+    record = run(name, seed, options.device)
+    record = {"command": f"python -m bfs_tutorial.experiments {name} --seeds {seed + 1}", **record}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, overwrite=False) as partial:
+        partial.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _text(name: str, runs: Sequence[dict]) -> str:
+    lines = [f"{name}, {len(runs)} seeds: mean ± sd, centres found: {detection_summary(runs)}"]
+    for method, row in summary(runs).items():
+        lines.append(f"  {method:24s}" + "   ".join(f"{m} {mean:.3f} ± {sd:.3f}" for m, (mean, sd) in row.items()))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
