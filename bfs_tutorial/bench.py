@@ -124,7 +124,7 @@ def centre_maps() -> dict:
     centres = np.stack([rng.uniform(0, n - 1, 100) for n in shape], axis=1)
 
     def all_pairs():
-        grid = np.stack(np.meshgrid(*[np.arange(n) * s for n, s in zip(shape, spacing)], indexing="ij"), axis=-1)
+        grid = np.moveaxis(np.indices(shape), 0, -1) * spacing
         nearest = np.full(shape, np.inf)
         for centre in centres * spacing:
             nearest = np.minimum(nearest, np.sqrt(((grid - centre) ** 2).sum(axis=-1)))

@@ -16,7 +16,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from bfs_tutorial.pipeline import BFSNet
 from bfs_tutorial.stack import ZStack
 
 METRICS = ("IoU", "SEG", "MUCov")
+WATERSHED_GRID = {"smooth": [0.8, 1.5, 2.5], "seed_distance": [4.0, 6.0, 8.0], "log": [True, False]}
+VORONOI_GRID = {"spot_sigma": [2.0, 3.0, 4.5], "outline_sigma": [0.8, 1.5, 2.5], "log": [True, False]}
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 Data = tuple[list[ZStack], list[ZStack]]  # training and test stacks
 
@@ -58,11 +60,27 @@ def simulated(modality: str, training: int, test: int = 8) -> Callable[[int], Da
     return load
 
 
-EXPERIMENTS: dict[str, tuple[str, Callable[[int], Data]]] = {
-    "embryo-8-to-16": ("fluorescence", embryos("8-cell", "16-cell")),
-    "embryo-16-to-8": ("fluorescence", embryos("16-cell", "8-cell")),
-    "simulated-fluorescence": ("fluorescence", simulated("fluorescence", 12)),
-    "simulated-bright-field": ("bright-field", simulated("bright-field", 24)),
+def qcanet() -> dict[str, list[np.ndarray]]:
+    """The stored 16-cell result of QCANet, which was trained on full masks of other embryos."""
+    import data_download
+
+    return {"QCANet (trained on masks)": [data_download.load_stored_result()]}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What to train and test on, and labels of others for the same test stacks."""
+
+    modality: str
+    load: Callable[[int], Data]
+    published: Callable[[], dict[str, list[np.ndarray]]] = dict
+
+
+EXPERIMENTS = {
+    "embryo-8-to-16": Experiment("fluorescence", embryos("8-cell", "16-cell"), qcanet),
+    "embryo-16-to-8": Experiment("fluorescence", embryos("16-cell", "8-cell")),
+    "simulated-fluorescence": Experiment("fluorescence", simulated("fluorescence", 12)),
+    "simulated-bright-field": Experiment("bright-field", simulated("bright-field", 24)),
 }
 
 
@@ -73,20 +91,22 @@ def points_only(stack: ZStack) -> ZStack:
 
 def run(name: str, seed: int, device: str = "auto", progress: bool = True) -> dict:
     """Train on points, predict, score every method on every test stack, and return the record."""
-    modality, load = EXPERIMENTS[name]
-    training, test = load(seed)
+    experiment = EXPERIMENTS[name]
+    modality = experiment.modality
+    training, test = experiment.load(seed)
     start = time.perf_counter()
     model = BFSNet(modality)
     model.fit([points_only(stack) for stack in training], seed=seed, device=device, progress=progress)
-    scores = {method: [] for method in ("pseudo labels", "BFS-Net")}
-    found = []
-    for stack in test:
-        prediction = model.predict(points_only(stack))
-        found.append(detection(prediction.centres, stack.centres, stack.spacing))
-        scores["BFS-Net"].append(evaluate(prediction.labels, stack.labels))
-        scores["pseudo labels"].append(evaluate(_pseudo(model, stack, prediction.centres), stack.labels))
-    for method, labels in _baselines(model, training, test).items():
-        scores[method] = [evaluate(found, stack.labels) for found, stack in zip(labels, test, strict=True)]
+    found = [model.predict(points_only(stack)) for stack in test]
+    drawn, chosen = _baselines(modality, training, test, [prediction.centres for prediction in found])
+    drawn["pseudo labels"] = [_pseudo(model, stack, p.centres) for stack, p in zip(test, found, strict=True)]
+    drawn["BFS-Net"] = [prediction.labels for prediction in found]
+    drawn |= experiment.published()
+    centres = [detection(p.centres, stack.centres, stack.spacing) for stack, p in zip(test, found, strict=True)]
+    scores = {
+        method: [evaluate(labels, stack.labels) for labels, stack in zip(results, test, strict=True)]
+        for method, results in drawn.items()
+    }
     return {
         "experiment": name,
         "seed": seed,
@@ -95,7 +115,8 @@ def run(name: str, seed: int, device: str = "auto", progress: bool = True) -> di
         "peak_memory_MB": round(_peak_memory(), 0),
         "training_stacks": [stack.name for stack in training],
         "test_stacks": [stack.name for stack in test],
-        "detection": _rounded(found),
+        "baseline_settings": chosen,
+        "detection": _rounded(centres),
         "scores": {method: _rounded(rows) for method, rows in scores.items()},
     }
 
@@ -108,32 +129,34 @@ def _pseudo(model: BFSNet, stack: ZStack, centres: np.ndarray) -> np.ndarray:
     return resize(labels, stack.image.shape, order=0, mode="edge", preserve_range=True, anti_aliasing=False)
 
 
-def _baselines(model: BFSNet, training: Sequence[ZStack], test: Sequence[ZStack]) -> dict[str, list[np.ndarray]]:
-    """Labels of the classical methods and of balls at BFS-Net's centres, all set to do best on the training truth."""
-    radius = best_radius(training)
-    results = {"ball at each centre": [_balls(model.predict(stack).centres, stack, radius) for stack in test]}
-    for name, method in (
-        ("threshold + watershed", baselines.threshold_watershed),
-        ("Voronoi-Otsu", baselines.voronoi_otsu),
-    ):
-        settings = baselines.tune(method, training, model.settings.modality)
-        results[name] = [
-            method(stack.image, stack.spacing, modality=model.settings.modality, **settings) for stack in test
-        ]
-    return results
+def _baselines(
+    modality: str, training: Sequence[ZStack], test: Sequence[ZStack], centres: Sequence[np.ndarray]
+) -> tuple[dict[str, list[np.ndarray]], dict[str, dict]]:
+    """Labels of the classical methods and of balls at BFS-Net's centres, set to do best on the training truth."""
 
+    def threshold_watershed(stack, **settings):
+        return baselines.threshold_watershed(stack.image, stack.spacing, modality, **settings)
 
-def best_radius(stacks: Sequence[ZStack]) -> float:
-    """The one radius in µm with which balls at the clicked centres reach the highest mean SEG on these stacks."""
+    def voronoi_otsu(stack, **settings):
+        return baselines.voronoi_otsu(stack.image, stack.spacing, modality, **settings)
 
-    def score(radius: float) -> float:
-        return np.mean([evaluate(_balls(s.centres, s, radius), s.labels)["SEG"] for s in stacks])
+    def balls(stack, radius, points=None):
+        points = stack.centres if points is None else points
+        return baselines.balls(stack.image.shape, points, stack.spacing, radius)
 
-    return max(np.arange(4.0, 12.5, 0.5).tolist(), key=score)
-
-
-def _balls(centres: np.ndarray, stack: ZStack, radius: float) -> np.ndarray:
-    return baselines.balls(stack.image.shape, centres, stack.spacing, radius)
+    chosen = {
+        "threshold + watershed": baselines.tune(threshold_watershed, training[:4], WATERSHED_GRID),
+        "Voronoi-Otsu": baselines.tune(voronoi_otsu, training[:4], VORONOI_GRID),
+        "ball at each centre": baselines.tune(balls, training, {"radius": np.arange(4.0, 12.5, 0.5).tolist()}),
+    }
+    labels = {
+        "threshold + watershed": [threshold_watershed(s, **chosen["threshold + watershed"]) for s in test],
+        "Voronoi-Otsu": [voronoi_otsu(s, **chosen["Voronoi-Otsu"]) for s in test],
+        "ball at each centre": [
+            balls(s, **chosen["ball at each centre"], points=p) for s, p in zip(test, centres, strict=True)
+        ],
+    }
+    return labels, chosen
 
 
 # ---- records -------------------------------------------------------------------------------------------------
@@ -179,7 +202,8 @@ def summary(runs: Sequence[dict], metrics: Sequence[str] = METRICS) -> dict[str,
     table = {}
     for method in runs[0]["scores"]:
         rows = [[np.mean([row[m] for row in run["scores"][method]]) for m in metrics] for run in runs]
-        table[method] = {m: (float(np.mean(v)), float(np.std(v))) for m, v in zip(metrics, zip(*rows, strict=True))}
+        spread = zip(metrics, np.mean(rows, axis=0).tolist(), np.std(rows, axis=0).tolist(), strict=True)
+        table[method] = {metric: (mean, sd) for metric, mean, sd in spread}
     return table
 
 

@@ -661,6 +661,7 @@ def _name_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
 
     ends: x, y, name and colour of each curve.
     """
+    axes.autoscale_view()  # else the place of a value is not yet known
     ends = sorted(ends, key=lambda end: end[1])
     to_axes = axes.transData + axes.transAxes.inverted()
     places = np.array([to_axes.transform(end[:2])[1] for end in ends])  # fractions of the axes' height
@@ -774,13 +775,15 @@ def score_table(
 
 
 def _html_row(cells: Sequence[str], *, cell: str = "td", scope: str = "row", wins: Sequence[bool] = ()) -> str:
-    """Return one table row; its first cell is a header, text is left aligned there and right aligned elsewhere."""
+    """Return one table row; its first cell is a header, left aligned, the others are right aligned, winners bold."""
+    room = "padding:0.3em 0.8em"
     weight = "" if scope == "col" else ";font-weight:normal"  # in the body, bold is for the best
-    html = f'<tr><th scope="{scope}" style="text-align:left{weight}">{escape(cells[0])}</th>'
+    html = f'<tr><th scope="{scope}" style="{room};text-align:left{weight}">{escape(cells[0])}</th>'
     where = ' scope="col"' if cell == "th" else ""
     for i, value in enumerate(cells[1:], start=1):
         value = f"<strong>{escape(value)}</strong>" if wins and wins[i] else escape(value)
-        html += f'<{cell}{where} style="text-align:right;font-variant-numeric:tabular-nums">{value}</{cell}>'
+        right = f"{room};text-align:right;font-variant-numeric:tabular-nums"
+        html += f'<{cell}{where} style="{right}">{value}</{cell}>'
     return html + "</tr>"
 
 

@@ -74,7 +74,10 @@ def pairwise_iou(table: np.ndarray) -> np.ndarray:
 
 
 def more_than_half(table: np.ndarray) -> np.ndarray:
-    """Does P_j cover strictly more than half of G_i? |G_i ∩ P_j| > ½ |G_i|. table: (G + 1, P + 1); returns (G, P) bool."""
+    """Say whether P_j covers more than half of G_i, |G_i ∩ P_j| > ½ |G_i|; exactly half is not enough.
+
+    table: (G + 1, P + 1). Returns (G, P) bool.
+    """
     return 2 * table[1:, 1:] > table.sum(axis=1)[1:, None]
 
 

@@ -37,6 +37,7 @@ class ConvResponse(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, low, weight, bias, stride, padding, dilation, groups):
+        """Convolve as usual; keep X - o and W+ for the way back."""
         ctx.save_for_backward(x - low, weight.clamp(min=0))
         ctx.geometry = stride, padding, dilation, groups
         return F.conv3d(x, weight, bias, stride, padding, dilation, groups)
@@ -44,6 +45,7 @@ class ConvResponse(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, response):
+        """P_in = (X - o) * conv_transpose(P_out / Z, W+)."""
         shifted, positive = ctx.saved_tensors
         total = F.conv3d(shifted, positive, None, *ctx.geometry)  # Z, shape of the output
         share = torch.where(total > TINY, response / total.clamp(min=TINY), 0.0)
@@ -56,6 +58,7 @@ class TransposedConvResponse(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, low, weight, bias, stride, padding, output_padding, groups, dilation):
+        """Convolve as usual; keep X - o and W+ for the way back."""
         ctx.save_for_backward(x - low, weight.clamp(min=0))
         ctx.geometry = stride, padding, output_padding, groups, dilation
         return F.conv_transpose3d(x, weight, bias, stride, padding, output_padding, groups, dilation)
@@ -63,6 +66,7 @@ class TransposedConvResponse(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, response):
+        """P_in = (X - o) * conv(P_out / Z, W+)."""
         shifted, positive = ctx.saved_tensors
         stride, padding, _, groups, dilation = ctx.geometry
         total = F.conv_transpose3d(shifted, positive, None, *ctx.geometry)
@@ -76,12 +80,14 @@ class GuidedReLU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x):
+        """max(x, 0)."""
         ctx.save_for_backward(x)
         return x.clamp(min=0)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
+        """Let a gradient pass where both it and x are positive."""
         (x,) = ctx.saved_tensors
         return gradient.clamp(min=0) * (x > 0)
 

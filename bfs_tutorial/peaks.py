@@ -153,6 +153,8 @@ def check_map(probability: np.ndarray) -> np.ndarray:
 def check_points(points: ArrayLike, shape: Sequence[int] | None = None) -> np.ndarray:
     """Return points as (N, 3) float64, N = 0 allowed, or raise InputError; shape (Z, Y, X) if they must lie inside."""
     points = np.asarray(points, dtype=np.float64)
+    if points.size == 0:
+        return np.zeros((0, 3))
     if points.ndim != 2 or points.shape[1] != 3:
         raise InputError(f"the points have shape {points.shape}: expected (N, 3), rows (z, y, x)")
     if not np.isfinite(points).all():
@@ -166,7 +168,7 @@ def check_scores(scores: ArrayLike, count: int) -> np.ndarray:
     """Return scores as (count,) float64, or raise InputError unless there is one finite number above 0 per point."""
     scores = np.asarray(scores, dtype=np.float64)
     if scores.shape != (count,) or not np.all((scores > 0) & np.isfinite(scores)):
-        raise InputError(f"the scores have shape {scores.shape}: expected {count} finite numbers above 0, one per point")
+        raise InputError(f"the scores have shape {scores.shape}: expected {count}, all finite and above 0")
     return scores
 
 

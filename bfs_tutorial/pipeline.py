@@ -6,7 +6,6 @@ A chapter of the book calls the pieces one by one; this module calls the same pi
 from __future__ import annotations
 
 import copy
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -19,13 +18,13 @@ from skimage.transform import resize
 from bfs_tutorial import unet
 from bfs_tutorial.centre_maps import centre_map
 from bfs_tutorial.errors import InputError
+from bfs_tutorial.files import Spacing, replacing
 from bfs_tutorial.instances import assign_instances
 from bfs_tutorial.losses import centre_loss, edge_weight, segmentation_loss
 from bfs_tutorial.metrics import match_points
 from bfs_tutorial.normalise import check_modality, normalise
 from bfs_tutorial.peaks import best_threshold, find_peaks, merge_peaks
 from bfs_tutorial.pseudo_labels import pseudo_labels, snap_to_maxima
-from bfs_tutorial.files import Spacing
 from bfs_tutorial.stack import ZStack
 from bfs_tutorial.training import Example, Schedule, pick_device, train
 
@@ -42,12 +41,12 @@ class Settings:
     pools: tuple[tuple[int, int, int], ...] = ((1, 2, 2), (2, 2, 2))
     d_m: float = 8.0  # Eq. (1): radius of a centre's blob
     k: float = 2.0  # Eq. (1): steepness
-    focal_weight: float = 1.0  # Eq. (2): λ
+    focal_weight: float = 0.1  # Eq. (2): λ; a larger one inflates the map and brings false peaks
     s1: Schedule = field(default_factory=lambda: Schedule(steps=400))
     peak_threshold: float | None = None  # None: chosen on the training stacks after S1 is trained
     merge_radius: float = 4.0  # §3.4
     response_smoothing: float = 3.0
-    response_factor: float = 1.0
+    response_factor: float = 1.3  # of Otsu's threshold; chosen on simulated stacks
     s2: Schedule = field(default_factory=lambda: Schedule(steps=300))
     edge: str = "gradient"  # "log" is Eq. (4), "gradient" Eq. (5)
     edge_scale: str = "std"
@@ -62,7 +61,8 @@ class Settings:
     def of(cls, modality: str, **changes) -> Settings:
         """Defaults of a modality; bright field takes Eq. (4) averaged over voxels, fluorescence Eq. (5) as a ratio."""
         if check_modality(modality) == "bright-field":
-            changes = {"edge": "log", "reduction": "mean", "boundary_weight": 10.0, **changes}
+            bright_field = {"edge": "log", "reduction": "mean", "boundary_weight": 10.0, "s1": Schedule(steps=800)}
+            changes = bright_field | changes
         return cls(modality=modality, **changes)
 
 
@@ -132,7 +132,7 @@ class BFSNet:
         files = {name: checkpoints and Path(checkpoints) / f"{name}.pt" for name in ("s1", "s2")}
         everything = [*stacks, *simulated]
         loss_s1 = self.train_s1(everything, checkpoint=files["s1"], **options)
-        masks = [self.pseudo_labels(stack) > 0 for stack in stacks] + [self._exact_mask(s) for s in simulated]
+        masks = [self.pseudo_labels(stack) > 0 for stack in stacks] + [self.exact_mask(s) for s in simulated]
         loss_s2 = self.train_s2(everything, masks, checkpoint=files["s2"], **options)
         self.record = {
             "seed": seed,
@@ -214,7 +214,8 @@ class BFSNet:
         peaks = snap_to_maxima(self.points(stack), unet.predict(self.s1, image), s.spacing)
         return pseudo_labels(self.s1, image, peaks, s.spacing, s.response_smoothing, s.response_factor)
 
-    def _exact_mask(self, stack: ZStack) -> np.ndarray:
+    def exact_mask(self, stack: ZStack) -> np.ndarray:
+        """The stack's own labels as a mask on the grid of `prepare`: for simulated stacks, and to score."""
         shape = working_shape(stack, self.settings.spacing)
         return resample((stack.labels > 0).astype(np.float32), shape) > 0.5
 
@@ -243,16 +244,12 @@ class BFSNet:
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write settings, weights and the training record to one file; raises `InputError` if it exists."""
-        path = Path(path)
         if self.s1 is None or self.s2 is None:
             raise InputError("this model has not been trained; there is nothing to save")
-        if path.exists() and not overwrite:
-            raise InputError(f"{path} exists; choose another name or pass overwrite (--overwrite)")
         weights = {name: _cpu_state(getattr(self, name)) for name in ("s1", "s2")}
-        temporary = path.with_name(path.name + ".part")
         state = {"settings": asdict(self.settings), "peak_threshold": self.peak_threshold, "record": self.record}
-        torch.save({**FORMAT, **state, **weights}, temporary)
-        os.replace(temporary, path)
+        with replacing(Path(path), overwrite) as partial:
+            torch.save({**FORMAT, **state, **weights}, partial)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> BFSNet:

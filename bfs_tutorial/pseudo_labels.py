@@ -9,8 +9,8 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from bfs_tutorial.errors import InputError
-from bfs_tutorial.peak_response import Window, fold_batch_norm, iterate_responses, normalise_response
 from bfs_tutorial.files import Spacing
+from bfs_tutorial.peak_response import Window, fold_batch_norm, iterate_responses, normalise_response
 from bfs_tutorial.stack import check_spacing
 
 

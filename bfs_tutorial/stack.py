@@ -120,8 +120,7 @@ def check_labels(labels: np.ndarray, shape: Sequence[int] | None = None) -> np.n
     if labels.dtype.kind not in "iu":
         raise InputError(f"the labels are {labels.dtype}: expected integers, 0 = background, one per cell")
     if shape is not None and labels.shape != tuple(shape):
-        sizes = f"{_times(labels.shape)} voxels, the stack {_times(shape)}"
-        raise InputError(f"the labels have {sizes}: expected the same size (z, y, x)")
+        raise InputError(f"the labels have {_times(labels.shape)} voxels (z, y, x): expected {_times(shape)}")
     low, high = int(labels.min()), int(labels.max())
     most = np.iinfo(np.int32).max
     if low < 0 or high > most:

@@ -6,7 +6,6 @@ continues from its checkpoint with the very crops it would have seen, and ends w
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bfs_tutorial.errors import InputError
+from bfs_tutorial.files import replacing
 from bfs_tutorial.unet import UNet3D
 
 Example = dict[str, np.ndarray]  # "image", "target" and whatever else the loss needs, all (Z, Y, X)
@@ -131,15 +131,14 @@ def train(
     run = _Run(model, optimiser, cycle, {"seed": seed, "schedule": asdict(schedule)}, checkpoint)
     history = run.resume()
     model.train()
-    bar = tqdm(total=schedule.steps, initial=len(history), desc=title, disable=not progress, unit="step")
-    for step in range(len(history), schedule.steps):
-        batch = draw_batch(examples, shape, schedule.batch, np.random.default_rng([seed, step]), device)
-        history.append(_step(model, optimiser, cycle, loss, batch, step))
-        bar.update()
-        bar.set_postfix(loss=f"{np.mean(history[-20:]):.3f}", refresh=False)
-        if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
-            run.save(history)
-    bar.close()
+    with tqdm(total=schedule.steps, initial=len(history), desc=title, disable=not progress, unit="step") as bar:
+        for step in range(len(history), schedule.steps):
+            batch = draw_batch(examples, shape, schedule.batch, np.random.default_rng([seed, step]), device)
+            history.append(_step(model, optimiser, cycle, loss, batch, step))
+            bar.update()
+            bar.set_postfix(loss=f"{np.mean(history[-20:]):.3f}", refresh=False)
+            if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
+                run.save(history)
     model.eval()
     return history
 
@@ -177,9 +176,8 @@ class _Run:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         parts = {key: getattr(self, key).state_dict() for key in ("model", "optimiser", "cycle")}
-        temporary = self.path.with_suffix(".part")
-        torch.save({**parts, "recipe": self.recipe, "history": history}, temporary)
-        os.replace(temporary, self.path)
+        with replacing(self.path, overwrite=True) as partial:
+            torch.save({**parts, "recipe": self.recipe, "history": history}, partial)
 
     def resume(self) -> list[float]:
         """Load the checkpoint, if there is one of this very recipe, and return the loss history so far."""

@@ -235,8 +235,11 @@ def test_from_points_to_scores(simulated, tmp_path, capsys):
     truth = simulated / "fluorescence-0001_labels.tif"
     outputs = {name: tmp_path / name for name in ("model.pt", "labels.tif", "centres.csv", "scores.json")}
     train = ["train", *stacks, "--points", *points, "--modality", "fluorescence", *SPACING, "-o", outputs["model.pt"]]
-    assert call(*train, "--steps-s1", 3, "--steps-s2", 2, "--simulated", 1, "--device", "cpu") == 0
+    options = ("--steps-s1", 3, "--steps-s2", 2, "--simulated", 1, "--seed", 5, "--device", "cpu")
+    assert call(*train, *options) == 0
     assert "in 2 stacks and 1 simulated stack" in capsys.readouterr().out
+    record = BFSNet.load(outputs["model.pt"]).record
+    assert (record["seed"], record["simulated"], len(record["stacks"])) == (5, 1, 2)
     segment = ["segment", stacks[1], "--model", outputs["model.pt"], "-o", outputs["labels.tif"]]
     assert call(*segment, "--points-out", outputs["centres.csv"]) == 0
     labels = read_labels(outputs["labels.tif"], SHAPE)
@@ -466,7 +469,7 @@ def test_labels_that_cannot_be_compared_are_refused(refused, save, tmp_path):
     output.write_text("precious")
     for wrong, message in [
         (labels.astype(np.float32), "the labels are float32: expected integers"),
-        (labels[:, :, 1:], "8 x 24 x 23 voxels, the stack 8 x 24 x 24"),
+        (labels[:, :, 1:], "8 x 24 x 23 voxels (z, y, x): expected 8 x 24 x 24"),
         (labels.astype(np.int16) - 1, "the labels go from -1"),
         (labels[0], "is 2D"),
     ]:

@@ -134,7 +134,8 @@ def test_same_input_same_bytes_whatever_the_settings_of_the_reader(stack):
         return figures.show(figures.slices(stack[0], SPACING, 3, labels=stack[1]), ALT)._repr_html_()
 
     first = draw()
-    with pyplot.rc_context({"font.size": 20, "axes.titleweight": "bold", "savefig.dpi": 30, "lines.antialiased": False}):
+    odd = {"font.size": 20, "axes.titleweight": "bold", "savefig.dpi": 30, "text.antialiased": False}
+    with pyplot.rc_context(odd):
         assert draw() == first
 
 
@@ -520,6 +521,15 @@ def test_curves_are_named_at_their_ends_without_overlap():
     assert all(below.y1 <= above.y0 for below, above in zip(boxes, boxes[1:], strict=False))
     assert boxes[0].y1 > figure.axes[0].bbox.y0
     assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_a_lone_curve_is_named_level_with_its_end(log):
+    figure = figures.curves({"loss": [1.0, 0.2, 0.5]}, log=log)
+    (axes,) = figure.axes
+    figure.draw_without_rendering()
+    box = Text.get_window_extent(axes.texts[0])
+    assert (box.y0 + box.y1) / 2 == pytest.approx(axes.transData.transform((3, 0.5))[1], abs=3)
 
 
 def test_smoothing_is_a_centred_mean_over_the_faint_values():

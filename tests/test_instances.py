@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from bfs_tutorial.errors import InputError
-from bfs_tutorial.instances import assign_instances
+from bfs_tutorial.instances import assign_instances, landscape, place_markers
 
 SHAPE = (6, 9, 10)
 SPACINGS = st.sampled_from([(1.0, 1.0, 1.0), (2.0, 1.0, 1.0), (1.75, 0.8, 0.8)])
@@ -86,6 +86,29 @@ def test_a_point_beside_the_mask_takes_the_nearest_voxel_within_reach():
     assert not assign_instances(mask, [(0, 0, 1)], (1, 1, 2), reach=2.0).any()  # 4 µm away
 
 
+def test_the_nearest_voxel_is_the_nearest_in_micrometres():
+    """From (0, 0, 0) the mask is one voxel of 3 µm away in z and two voxels of 1 µm in x."""
+    mask = np.zeros((2, 1, 3), dtype=bool)
+    mask[1, 0, 0] = mask[0, 0, 2] = True
+    assert np.argwhere(place_markers(mask, [(0, 0, 0)], (3, 1, 1))).tolist() == [[0, 0, 2]]
+    assert np.argwhere(place_markers(mask, [(0, 0, 0)], (1, 1, 1))).tolist() == [[1, 0, 0]]
+
+
+def test_the_two_landscapes_by_hand():
+    """A column of five voxels of 2 µm inside seven, marker in the second; the core of 1 µm is this voxel alone."""
+    mask, markers = (np.zeros((7, 1, 1), dtype=kind) for kind in (bool, int))
+    mask[1:6] = markers[2] = True
+    distance = landscape(mask, markers, (2, 1, 1), "distance")
+    depth = landscape(mask, markers, (2, 1, 1), "depth", core=1.0)
+    np.testing.assert_allclose(distance.ravel(), [4, 2, 0, 2, 4, 6, 8])
+    np.testing.assert_allclose(depth.ravel(), [0, -2, -7, -6, -4, -2, 0])  # -7 = 0 - core - deepest
+
+
+def test_a_mask_that_fills_the_volume_is_cut_half_way():
+    labels = assign_instances(np.ones((1, 1, 20), dtype=bool), [(0, 0, 1), (0, 0, 14)], (1, 1, 1))
+    assert labels[0, 0].tolist() == [1] * 8 + [2] * 12
+
+
 def test_a_point_between_voxels_is_rounded():
     labels = assign_instances(line(1, 1, 0, 1, 1), [(0, 0, 0.6), (0, 0, 3.2)], (1, 1, 1))
     assert labels[0, 0].tolist() == [1, 1, 0, 2, 2]
@@ -99,9 +122,9 @@ def test_of_two_points_in_one_voxel_the_higher_score_wins():
 
 def test_small_instances_are_removed_and_the_others_keep_their_numbers():
     mask, points = line(1, 0, 1, 1, 1), [(0, 0, 0), (0, 0, 3)]
-    labels = assign_instances(mask, points, (2, 0.5, 1), min_volume=2.0)  # 1 µm³ and 3 µm³
+    labels = assign_instances(mask, points, (2, 0.5, 4), min_volume=5.0)  # 4 µm³ and 12 µm³
     assert labels[0, 0].tolist() == [0, 0, 2, 2, 2]
-    assert assign_instances(mask, points, (2, 0.5, 1), min_volume=1.0)[0, 0].tolist() == [1, 0, 2, 2, 2]
+    assert assign_instances(mask, points, (2, 0.5, 4), min_volume=4.0)[0, 0].tolist() == [1, 0, 2, 2, 2]
 
 
 def test_nothing_in_nothing_out():
@@ -216,5 +239,6 @@ def test_only_the_ratios_of_the_spacing_matter(drawn, spacing, elevation, factor
     ],
 )
 def test_bad_input_is_one_clear_line(change, message):
+    arguments = {"mask": np.ones((3, 4, 5), dtype=bool), "points": [(0, 0, 0)], "spacing": (1, 1, 1)} | change
     with pytest.raises(InputError, match=message):
-        assign_instances(**({"mask": np.ones((3, 4, 5), dtype=bool), "points": [(0, 0, 0)], "spacing": (1, 1, 1)} | change))
+        assign_instances(**arguments)

@@ -160,6 +160,12 @@ def test_one_cell_split_into_two_predictions():
     assert result["SEG"] == pytest.approx(0.6) and result["MUCov"] == pytest.approx(0.3)
 
 
+def test_mucov_asks_only_the_best_partner():
+    """P holds half of a cell of 10 voxels (J = 5/12, the best) and all of one of 2 (J = 2/7): half is too little."""
+    result = evaluate(line(*[0] * 5, *[1] * 7), truth=line(*[1] * 10, *[2] * 2))
+    assert result["MUCov"] == 0.0 and result["SEG"] == pytest.approx((0 + 2 / 7) / 2)
+
+
 def test_a_missed_cell_lowers_seg_and_not_mucov():
     result = evaluate(line(1, 1, 0, 0), truth=line(1, 1, 2, 2))
     assert (result["SEG"], result["coverage"], result["MUCov"]) == (0.5, 0.5, 1.0)

@@ -88,6 +88,13 @@ def test_a_plateau_is_one_peak_in_its_middle():
     assert scores.tolist() == [1.0]
 
 
+def test_a_plateau_may_touch_itself_at_a_corner_only():
+    probability = np.zeros((3, 5, 5))
+    probability[0, 1, 1] = probability[1, 2, 2] = probability[2, 3, 3] = 0.9
+    points, _ = find_peaks(probability, (1, 1, 1), refine_radius=None)
+    np.testing.assert_allclose(points, [[1, 2, 2]])
+
+
 def test_a_constant_map_is_one_plateau_and_a_map_of_zeros_has_no_peak():
     points, scores = find_peaks(np.full((3, 5, 7), 0.5), (2, 1, 1))
     np.testing.assert_allclose(points, [[1, 2, 3]])
@@ -171,7 +178,7 @@ def test_refinement_finds_centres_between_voxels(spacing):
 
 
 def test_refinement_by_hand():
-    """Around voxel 2 with radius 2: values minus the lowest, (0, 2, 4, 4, 0), so the centroid is (-2 + 4) / 10 right of it."""
+    """Around voxel 2 with radius 2 the values minus the lowest are (0, 2, 4, 4, 0): the centroid is (-2 + 4) / 10."""
     points = refine_peaks(line(1, 3, 5, 5, 1, 9), [(0, 0, 2)], (1, 1, 1), radius=2.0, passes=1)
     np.testing.assert_allclose(points, [[0, 0, 2.2]])
 
@@ -234,8 +241,9 @@ def test_identical_peaks_become_one_and_nothing_stays_nothing():
     points, scores = merge_peaks([(1, 2, 3)] * 3, [0.2, 0.5, 0.3], (1, 1, 1))
     np.testing.assert_allclose(points, [[1, 2, 3]])
     assert scores.tolist() == [0.5]
-    points, scores = merge_peaks(np.zeros((0, 3)), np.zeros(0), (1, 1, 1))
-    assert points.shape == (0, 3) and scores.shape == (0,)
+    for nothing in (np.zeros((0, 3)), []):
+        points, scores = merge_peaks(nothing, [], (1, 1, 1))
+        assert points.shape == (0, 3) and scores.shape == (0,)
 
 
 @settings(deadline=None, max_examples=60)

@@ -64,7 +64,7 @@ def test_a_stack_cannot_be_changed_but_copied_with_changes():
         ({"image": RAMP[0]}, "2D"),
         ({"spacing": (1, 1)}, "three numbers"),
         ({"centres": [[4, 0, 0]]}, "outside"),
-        ({"labels": np.ones((4, 6, 8), int)}, "same size"),
+        ({"labels": np.ones((4, 6, 8), int)}, r"voxels \(z, y, x\): expected 4 x 6 x 7"),
     ],
 )
 def test_a_stack_refuses_what_the_checks_refuse(change, message):
@@ -197,7 +197,7 @@ def test_without_a_shape_any_place_will_do():
         (RAMP[:0], "empty"),
         (RAMP.astype(int) - 1, "from -1 to 166"),
         (RAMP.astype(np.int64) + 2**31, "expected 0 .background. to 2147483647"),
-        (RAMP[:, :, :-1], "4 x 6 x 6 voxels, the stack 4 x 6 x 7"),
+        (RAMP[:, :, :-1], r"4 x 6 x 6 voxels \(z, y, x\): expected 4 x 6 x 7"),
     ],
 )
 def test_wrong_labels_are_refused(labels, message):
@@ -290,7 +290,7 @@ def test_errors_of_a_file_start_with_its_name(tmp_path):
 
 def test_reading_labels_checks_their_shape(tmp_path):
     write_labels(tmp_path / "labels.tif", RAMP, SPACING)
-    with pytest.raises(InputError, match="labels.tif: .*4 x 6 x 7 voxels, the stack 4 x 6 x 8"):
+    with pytest.raises(InputError, match=r"labels.tif: .*4 x 6 x 7 voxels \(z, y, x\): expected 4 x 6 x 8"):
         read_labels(tmp_path / "labels.tif", (4, 6, 8))
 
 
