@@ -80,7 +80,7 @@ EXPERIMENTS = {
     "embryo-8-to-16": Experiment("fluorescence", embryos("8-cell", "16-cell"), qcanet),
     "embryo-16-to-8": Experiment("fluorescence", embryos("16-cell", "8-cell")),
     "simulated-fluorescence": Experiment("fluorescence", simulated("fluorescence", 12)),
-    "simulated-bright-field": Experiment("bright-field", simulated("bright-field", 24)),
+    "simulated-bright-field": Experiment("bright-field", simulated("bright-field", 32)),
 }
 
 

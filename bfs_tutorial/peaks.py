@@ -181,14 +181,16 @@ def best_threshold(scores: ArrayLike, hits: ArrayLike, wanted: int) -> float:
     """Choose the peak threshold with the highest F1 = 2 hits / (peaks + wanted) on stacks whose centres are known.
 
     scores (N,): heights of all peaks; hits (N,) bool: whether a peak lies on a cell of its own; wanted: number of
-    true centres. Between two scores every threshold does the same, so the middle is returned; ties go to the
-    highest threshold. Without any hit it is 0.5. No mask is needed, only clicks.
+    true centres. Between two neighbouring scores every threshold does the same, so their middle is returned; of
+    equally good ones the highest. Without any hit it is 0.5. No mask is needed, only clicks. Raises InputError.
     """
-    order = np.argsort(-np.asarray(scores, dtype=float), kind="stable")
-    heights, correct = np.asarray(scores, dtype=float)[order], np.asarray(hits, dtype=bool)[order]
+    hits = np.asarray(hits, dtype=bool)
+    heights = check_scores(scores, len(hits))
+    order = np.argsort(-heights, kind="stable")
+    heights, correct = heights[order], hits[order]
     if not correct.any():
         return 0.5
-    f1 = 2 * np.cumsum(correct) / (np.arange(1, len(correct) + 1) + wanted)  # with the best 1, 2, ... peaks
-    last = int(f1.argmax())
-    below = heights[last + 1] if last + 1 < len(heights) else 0.0
-    return float((heights[last] + below) / 2)
+    below = np.append(heights[1:], 0.0)
+    f1 = 2 * np.cumsum(correct) / (np.arange(1, len(correct) + 1) + wanted)  # (N,) with the best 1, 2, ... peaks
+    last = int(np.where(heights > below, f1, -1.0).argmax())  # no threshold parts peaks of equal height
+    return float((heights[last] + below[last]) / 2)

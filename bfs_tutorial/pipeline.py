@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +42,12 @@ class Settings:
     d_m: float = 8.0  # Eq. (1): radius of a centre's blob
     k: float = 2.0  # Eq. (1): steepness
     focal_weight: float = 0.1  # Eq. (2): λ; a larger one inflates the map and brings false peaks
-    s1: Schedule = field(default_factory=lambda: Schedule(steps=400))
+    s1: Schedule = Schedule(steps=400, jitter=0.3)
     peak_threshold: float | None = None  # None: chosen on the training stacks after S1 is trained
     merge_radius: float = 4.0  # §3.4
     response_smoothing: float = 3.0
-    response_factor: float = 1.3  # of Otsu's threshold; chosen on simulated stacks
-    s2: Schedule = field(default_factory=lambda: Schedule(steps=300))
+    response_factor: float = 1.0  # of Otsu's threshold
+    s2: Schedule = Schedule(steps=300, jitter=0.3)
     edge: str = "gradient"  # "log" is Eq. (4), "gradient" Eq. (5)
     edge_scale: str = "std"
     reduction: str = "ratio"
@@ -55,13 +55,24 @@ class Settings:
     sigma_mask: float = 1.0  # σ1
     sigma_image: float = 1.0  # σ2
     mask_threshold: float = 0.5
-    adapt: float = 0.5  # share of S2's BatchNorm statistics taken from the stack that is segmented
+    adapt: float = 0.0  # share of S2's BatchNorm statistics taken from the stack that is segmented
 
     @classmethod
     def of(cls, modality: str, **changes) -> Settings:
-        """Defaults of a modality; bright field takes Eq. (4) averaged over voxels, fluorescence Eq. (5) as a ratio."""
+        """Defaults of a modality: for fluorescence the fields above, Eq. (5) as a ratio; for bright field these.
+
+        Bright field takes Eq. (4) averaged over voxels, needs longer to learn depth from defocus, and is lit by a
+        lamp whose light is divided away, so its brightness does not vary. Chosen on simulated training stacks.
+        """
         if check_modality(modality) == "bright-field":
-            bright_field = {"edge": "log", "reduction": "mean", "boundary_weight": 10.0, "s1": Schedule(steps=800)}
+            bright_field = {
+                "s1": Schedule(steps=1200),
+                "s2": Schedule(steps=400),
+                "response_factor": 1.3,
+                "edge": "log",
+                "reduction": "mean",
+                "boundary_weight": 10.0,
+            }
             changes = bright_field | changes
         return cls(modality=modality, **changes)
 

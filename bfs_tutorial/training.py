@@ -37,6 +37,8 @@ class Schedule:
     weight_decay: float = 1e-6
     batch: int = 2
     crop: tuple[int, int, int] = (16, 48, 48)
+    focus: float = 2 / 3  # share of crops that are placed around a voxel of the target
+    jitter: float = 0.0  # how much brightness, offset and noise of each crop vary, in units of the normalised image
     save_every: int = 50
 
 
@@ -66,12 +68,14 @@ def crop_shape(examples: Sequence[Example], crop: Sequence[int], stride: Sequenc
     return tuple(int(n) for n in shape)
 
 
-def draw_crop(example: Example, shape: Sequence[int], rng: np.random.Generator) -> tuple[slice, ...]:
-    """A random crop; two times in three around a voxel of the target, so that cells are seen often."""
+def draw_crop(
+    example: Example, shape: Sequence[int], rng: np.random.Generator, focus: float = 2 / 3
+) -> tuple[slice, ...]:
+    """A random crop; with probability `focus` around a voxel of the target, so that rare cells are seen often."""
     size = np.array(example["image"].shape)
     corner = np.array([rng.integers(0, n - m + 1) for n, m in zip(size, shape, strict=True)])
     positive = np.flatnonzero(example["target"] > 0.5)
-    if positive.size and rng.random() < 2 / 3:
+    if positive.size and rng.random() < focus:
         voxel = np.array(np.unravel_index(rng.choice(positive), size))
         offset = np.array([rng.integers(0, m) for m in shape])
         corner = np.clip(voxel - offset, 0, size - shape)
@@ -90,15 +94,31 @@ def augment(arrays: Example, rng: np.random.Generator) -> Example:
     return turned
 
 
+def jitter(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Another exposure of the same crop: image * e^a + b + noise, with a ~ N(0, s), b ~ N(0, 2s/3), noise sd U(0, s).
+
+    Without it a network trained on one fluorescence stack expects exactly that stack's brightness.
+    """
+    if strength == 0:
+        return image
+    gain, offset, noise = np.exp(rng.normal(0.0, strength)), rng.normal(0.0, strength / 1.5), rng.uniform(0.0, strength)
+    return image * gain + offset + noise * rng.standard_normal(image.shape)
+
+
 def draw_batch(
-    examples: Sequence[Example], shape: Sequence[int], size: int, rng: np.random.Generator, device: torch.device
+    examples: Sequence[Example],
+    shape: Sequence[int],
+    schedule: Schedule,
+    rng: np.random.Generator,
+    device: torch.device,
 ) -> Batch:
-    """`size` augmented random crops of random examples as tensors (B, 1, z, y, x)."""
+    """`schedule.batch` augmented random crops of random examples as tensors (B, 1, z, y, x)."""
     crops = []
-    for _ in range(size):
+    for _ in range(schedule.batch):
         example = examples[rng.integers(len(examples))]
-        window = draw_crop(example, shape, rng)
-        crops.append(augment({key: array[window] for key, array in example.items()}, rng))
+        window = draw_crop(example, shape, rng, schedule.focus)
+        crop = augment({key: array[window] for key, array in example.items()}, rng)
+        crops.append({**crop, "image": jitter(crop["image"], schedule.jitter, rng)})
     stacked = {key: np.stack([crop[key] for crop in crops])[:, None] for key in crops[0]}
     return {
         key: torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(device)
@@ -131,9 +151,10 @@ def train(
     run = _Run(model, optimiser, cycle, {"seed": seed, "schedule": asdict(schedule)}, checkpoint)
     history = run.resume()
     model.train()
-    with tqdm(total=schedule.steps, initial=len(history), desc=title, disable=not progress, unit="step") as bar:
+    options = {"desc": title, "disable": not progress, "unit": "step", "mininterval": 0.5}
+    with tqdm(total=schedule.steps, initial=len(history), **options) as bar:
         for step in range(len(history), schedule.steps):
-            batch = draw_batch(examples, shape, schedule.batch, np.random.default_rng([seed, step]), device)
+            batch = draw_batch(examples, shape, schedule, np.random.default_rng([seed, step]), device)
             history.append(_step(model, optimiser, cycle, loss, batch, step))
             bar.update()
             bar.set_postfix(loss=f"{np.mean(history[-20:]):.3f}", refresh=False)

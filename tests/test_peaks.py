@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bfs_tutorial.centre_maps import centre_map
 from bfs_tutorial.errors import InputError
-from bfs_tutorial.peaks import find_peaks, merge_peaks, refine_peaks
+from bfs_tutorial.peaks import best_threshold, find_peaks, merge_peaks, refine_peaks
 
 SHAPE = (5, 7, 8)
 SPACINGS = st.sampled_from([(1.0, 1.0, 1.0), (2.0, 1.0, 1.0), (1.75, 0.8, 0.8)])
@@ -354,3 +354,20 @@ def test_find_peaks_refuses_bad_input(change, message):
 def test_merge_peaks_refuses_bad_input(change, message):
     with pytest.raises(InputError, match=message):
         merge_peaks(**({"points": [(0, 0, 0), (1, 1, 1)], "scores": [0.5, 0.5], "spacing": (1, 1, 1)} | change))
+
+
+@pytest.mark.parametrize(
+    ("scores", "hits", "wanted", "expected"),
+    [
+        ([0.9, 0.8, 0.4, 0.2], [True, True, False, False], 2, 0.6),  # perfect: midway between hits and the rest
+        ([0.2, 0.9, 0.4, 0.8], [False, True, False, True], 2, 0.6),  # order does not matter
+        ([0.9, 0.8], [True, True], 2, 0.4),  # no false peak: midway to zero
+        ([0.9, 0.6, 0.3], [True, False, True], 2, 0.15),  # F1 2/3, 1/2, 4/5
+        ([0.9, 0.6, 0.3], [True, False, True], 1, 0.75),  # F1 1, 2/3, 1
+        ([0.5, 0.5, 0.5], [True, False, False], 1, 0.25),  # equal heights cannot be parted
+        ([0.9, 0.3], [False, False], 1, 0.5),
+        ([], [], 3, 0.5),
+    ],
+)
+def test_best_threshold_by_hand(scores, hits, wanted, expected):
+    assert best_threshold(scores, hits, wanted) == pytest.approx(expected)

@@ -9,7 +9,16 @@ import torch
 from bfs_tutorial import unet
 from bfs_tutorial.errors import InputError
 from bfs_tutorial.losses import class_loss
-from bfs_tutorial.training import Schedule, TrainingError, augment, crop_shape, draw_crop, pick_device, train
+from bfs_tutorial.training import (
+    Schedule,
+    TrainingError,
+    augment,
+    crop_shape,
+    draw_crop,
+    jitter,
+    pick_device,
+    train,
+)  # fmt: skip
 
 SCHEDULE = Schedule(steps=12, crop=(4, 16, 16), save_every=4)
 
@@ -151,3 +160,13 @@ def test_devices():
         assert pick_device("auto").type == "cpu"
         with pytest.raises(InputError, match="sees no GPU"):
             pick_device("cuda")
+
+
+def test_jitter_changes_the_exposure_and_nothing_when_off():
+    image = np.random.default_rng(0).normal(size=(4, 32, 32))
+    assert jitter(image, 0.0, np.random.default_rng(0)) is image
+    changed = [jitter(image, 0.3, np.random.default_rng(seed)) for seed in range(200)]
+    fits = np.array([np.polyfit(image.ravel(), c.ravel(), 1) for c in changed])  # slope and offset of each
+    assert np.log(fits[:, 0]).std() == pytest.approx(0.3, rel=0.2)
+    assert fits[:, 1].std() == pytest.approx(0.2, rel=0.2)
+    assert min(np.corrcoef(image.ravel(), c.ravel())[0, 1] for c in changed) > 0.85

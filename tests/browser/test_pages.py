@@ -35,6 +35,12 @@ FLAGS = [
 ]
 PHONE = {"width": 360, "height": 800}
 LAPTOP = {"width": 1280, "height": 900}
+COUNT_COLOURS = """images => images.map(image => {
+    const canvas = Object.assign(document.createElement("canvas"), {width: 200, height: 100});
+    const pen = canvas.getContext("2d");
+    pen.drawImage(image, 0, 0, 200, 100);
+    return new Set(new Uint32Array(pen.getImageData(0, 0, 200, 100).data.buffer)).size;
+})"""
 LEFTOVERS = (":::", "```", "$$", "{cite", "{doc}", "{eq}", "{math}", "{numref}", "{ref}", "{term}")
 
 
@@ -240,12 +246,21 @@ def test_search_finds_a_chapter_without_a_network(browser: Browser, home: str) -
             assert visit.errors == []
 
 
-def test_the_book_shows_formulas_and_figures(browser: Browser, home: str) -> None:
-    """Guard the tests above: they would also pass on a book with nothing to look at."""
-    with browser.new_context() as context:
+def test_the_whole_method_is_there_to_see(browser: Browser, home: str) -> None:
+    """Real embryos with instance outlines, formulas, and tables with the competitors: not only clean, also full."""
+    with browser.new_context(viewport=LAPTOP) as context:
         page = open_page(watch(context, home), f"{home}/book/whole_method.html").page
-        assert page.locator("mjx-container").count() > 0
-        assert page.locator("figure.bfs-figure img").count() > 0
+        assert "real stacks: mouse embryos" in page.locator("article").inner_text()
+        assert page.locator("mjx-container").count() >= 10
+        figures = page.locator("figure.bfs-figure img")
+        assert figures.count() >= 6
+        assert page.get_by_alt_text("BFS-Net's nuclei and the experts' nuclei").count() == 1
+        colours = figures.evaluate_all(COUNT_COLOURS)
+        assert min(colours) > 30, f"a figure is almost blank: {colours} colours"
+        first = page.locator("table.bfs-table").first
+        rows = first.locator("tbody th").all_inner_texts()
+        assert {"BFS-Net", "pseudo labels", "QCANet (trained on masks)", "threshold + watershed"} <= set(rows)
+        assert first.locator("thead th").all_inner_texts()[1:] == ["IoU", "SEG", "MUCov"]
 
 
 def test_the_checks_see_a_bad_page(browser: Browser, tmp_path: Path) -> None:
