@@ -136,7 +136,8 @@ def _add_evaluate(commands: Any) -> None:
         "bfs-tutorial evaluate c_labels.tif c_truth.tif --json",
     )
     parser.add_argument("labels", type=Path, metavar="LABELS.tif")
-    parser.add_argument("truth", type=Path, metavar="TRUTH.tif")
+    parser.add_argument("truth", type=Path, metavar="TRUTH.tif",
+                        help="labels, or a mask of 0 and 255 whose separate regions are the cells")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     _add_output(parser, "FILE.json", "write the JSON to a file too", required=False)
 
@@ -318,7 +319,8 @@ def _fit(model: BFSNet, stacks: list[ZStack], folder: Path, args: argparse.Names
     from bfs_tutorial.simulate import dataset
     from bfs_tutorial.training import TrainingError
 
-    simulated = dataset(args.modality, args.simulated, args.seed)
+    varied = {"randomise": True} if args.modality == "fluorescence" else {}  # optics unlike any one microscope
+    simulated = dataset(args.modality, args.simulated, args.seed, **varied)
     try:
         model.fit(stacks, simulated, seed=args.seed, checkpoints=folder, device=args.device)
     except KeyboardInterrupt as stop:

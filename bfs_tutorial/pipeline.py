@@ -55,14 +55,14 @@ class Settings:
     sigma_mask: float = 1.0  # σ1
     sigma_image: float = 1.0  # σ2
     mask_threshold: float = 0.5
-    adapt: float = 0.0  # share of S2's BatchNorm statistics taken from the stack that is segmented
+    adapt: float = 1.0  # share of S2's BatchNorm statistics taken from the stack that is segmented
 
     @classmethod
     def of(cls, modality: str, **changes) -> Settings:
         """Defaults of a modality: for fluorescence the fields above, Eq. (5) as a ratio; for bright field these.
 
-        Bright field takes Eq. (4) averaged over voxels, needs longer to learn depth from defocus, and is lit by a
-        lamp whose light is divided away, so its brightness does not vary. Chosen on simulated training stacks.
+        Bright field takes Eq. (4) averaged over voxels and needs longer to learn depth from defocus. Its brightness
+        is the lamp's, which is divided away, so that S2 need not adapt. Chosen on simulated training stacks.
         """
         if check_modality(modality) == "bright-field":
             bright_field = {
@@ -72,6 +72,7 @@ class Settings:
                 "edge": "log",
                 "reduction": "mean",
                 "boundary_weight": 10.0,
+                "adapt": 0.0,
             }
             changes = bright_field | changes
         return cls(modality=modality, **changes)

@@ -170,11 +170,15 @@ def read_stack(path: str | Path, spacing: Sequence[float] | None = None, name: s
 def read_labels(path: str | Path, shape: Sequence[int] | None = None) -> np.ndarray:
     """Read instance labels (Z, Y, X) int32 from a TIFF.
 
-    shape: (Z, Y, X) they must have. Raises InputError when the file holds none, see `check_labels`.
+    A mask of 0 and 255, which tells cells apart by the gaps between them, gets one number for each of its regions
+    (voxels linked through their faces). shape: (Z, Y, X) the labels must have.
+    Raises InputError when the file holds none, see `check_labels`.
     """
     path = Path(path)
     with _named(path):
-        return check_labels(read_volume(path)[0], shape)
+        labels = check_labels(read_volume(path)[0], shape)
+    is_mask = labels.max() == 255 and np.isin(labels, (0, 255)).all()
+    return ndimage.label(labels)[0].astype(np.int32) if is_mask else labels
 
 
 def read_points(path: str | Path, shape: Sequence[int] | None = None) -> np.ndarray:

@@ -142,7 +142,7 @@ def test_make_help_lists_every_target(root: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux does the plain wheel bring CUDA")
 @pytest.mark.parametrize(
-    ("exit_code", "expected"), [(0, "torch"), (9, "torch --index-url https://download.pytorch.org/whl/cpu")]
+    ("exit_code", "expected"), [(0, "torch"), (9, "torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu")]
 )
 def test_make_takes_the_cpu_build_where_no_gpu_answers(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exit_code: int, expected: str

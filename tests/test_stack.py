@@ -433,3 +433,18 @@ def test_every_real_file_is_read(shared, tmp_path):
         labels = read_labels(path)
         write_labels(tmp_path / path.name, labels, (1.75, 0.8, 0.8))
         np.testing.assert_array_equal(read_labels(tmp_path / path.name), labels)
+
+
+def test_a_mask_of_0_and_255_is_read_as_one_label_per_region(tmp_path):
+    mask = np.zeros((5, 6, 9), dtype=np.uint8)
+    mask[1, 1:3, 1:3] = mask[0:2, 3:5, 5:8] = 255
+    tifffile.imwrite(tmp_path / "mask.tif", mask)
+    labels = read_labels(tmp_path / "mask.tif")
+    assert labels.dtype == np.int32 and labels.max() == 2 and np.array_equal(labels > 0, mask > 0)
+    tifffile.imwrite(tmp_path / "labels.tif", np.where(mask > 0, 7, 0).astype(np.uint8))  # one cell in two parts
+    assert set(np.unique(read_labels(tmp_path / "labels.tif"))) == {0, 7}
+
+
+def test_the_real_truth_is_read_as_its_nuclei(shared):
+    folder = shared / "data" / "mouse_embryo_fluorescence"
+    assert [read_labels(folder / f"{n}_cell_nsn.tif").max() for n in (8, 16)] == [8, 16]
