@@ -249,7 +249,7 @@ def _keep(name: str, seed: int, options: argparse.Namespace) -> None:
 def _text(name: str, runs: Sequence[dict]) -> str:
     lines = [f"{name}, {len(runs)} seeds: mean ± sd, centres found: {detection_summary(runs)}"]
     for method, row in summary(runs).items():
-        lines.append(f"  {method:24s}" + "   ".join(f"{m} {mean:.3f} ± {sd:.3f}" for m, (mean, sd) in row.items()))
+        lines.append(f"  {method:27s}" + "   ".join(f"{m} {mean:.3f} ± {sd:.3f}" for m, (mean, sd) in row.items()))
     return "\n".join(lines)
 
 

@@ -52,6 +52,7 @@ class Settings:
     edge_scale: str = "std"
     reduction: str = "ratio"
     boundary_weight: float = 3.0  # Eq. (3): λ_BF or λ_FL
+    warm_up: float = 0.5  # share of training in which λ grows from 0: the ratio form says nothing about an empty mask
     sigma_mask: float = 1.0  # σ1
     sigma_image: float = 1.0  # σ2
     mask_threshold: float = 0.5
@@ -171,7 +172,7 @@ class BFSNet:
             for image, points in prepared
         ]
 
-        def loss(logits, batch):
+        def loss(logits, batch, done):
             return centre_loss(logits, batch["target"], settings.focal_weight)
 
         history = train(self.s1, examples, loss, settings.s1, seed=seed, title="S1, centre maps", **options)
@@ -199,9 +200,12 @@ class BFSNet:
         self.s2 = self._network(seed + 1, prior=0.12).to(pick_device(device))
         examples = [self._s2_example(stack, mask) for stack, mask in zip(stacks, masks, strict=True)]
 
-        def loss(logits, batch):
-            weights = settings.boundary_weight, settings.sigma_mask, settings.reduction
-            return segmentation_loss(logits, batch["target"], batch["weight"], settings.spacing, *weights)
+        def loss(logits, batch, done):
+            strength = settings.boundary_weight * min(1.0, done / settings.warm_up)
+            return segmentation_loss(
+                logits, batch["target"], batch["weight"], settings.spacing, strength, settings.sigma_mask,
+                settings.reduction,
+            )  # fmt: skip
 
         return train(self.s2, examples, loss, settings.s2, seed=seed, title="S2, foreground", **options)
 
@@ -267,15 +271,17 @@ class BFSNet:
     def load(cls, path: str | Path, device: str = "auto") -> BFSNet:
         """Read a model that `save` wrote. Weights only: a file cannot run code. Raises `InputError` otherwise."""
         state = _read_model(Path(path))
-        settings = dict(state["settings"])
-        for name in ("s1", "s2"):
-            settings[name] = Schedule(**settings[name])
-        model = cls(**settings)
-        for name in ("s1", "s2"):
-            network = model._network(0, prior=0.5)
-            network.load_state_dict(state[name])
-            setattr(model, name, network.to(pick_device(device)).eval())
-        model.peak_threshold, model.record = state["peak_threshold"], state["record"]
+        where = pick_device(device)
+        try:
+            schedules = {name: Schedule(**state["settings"][name]) for name in ("s1", "s2")}
+            model = cls(**{**state["settings"], **schedules})
+            for name in ("s1", "s2"):
+                network = model._network(0, prior=0.5)
+                network.load_state_dict(state[name])
+                setattr(model, name, network.to(where).eval())
+            model.peak_threshold, model.record = state["peak_threshold"], state["record"]
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise InputError(f"{path} is a damaged BFS-Net model ({type(error).__name__}); train it again") from error
         return model
 
 

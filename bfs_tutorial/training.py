@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from bfs_tutorial.unet import UNet3D
 
 Example = dict[str, np.ndarray]  # "image", "target" and whatever else the loss needs, all (Z, Y, X)
 Batch = dict[str, Tensor]  # the same keys, all (B, 1, z, y, x)
-Loss = Callable[[Tensor, Batch], Tensor]
+Loss = Callable[[Tensor, Batch, float], Tensor]  # logits, batch, share of the training done (0 to 1)
 
 
 class TrainingError(RuntimeError):
@@ -139,7 +140,8 @@ def train(
 ) -> list[float]:
     """Train `model` in place and return the loss of every step.
 
-    examples: arrays (Z, Y, X) under the keys "image", "target" and more. loss(logits, batch) -> scalar.
+    examples: arrays (Z, Y, X) under the keys "image", "target" and more. loss(logits, batch, done) -> scalar,
+    where done grows from 0 to 1 in the course of training.
     checkpoint: a file that is written every `schedule.save_every` steps and picked up again if it exists;
     the resumed run ends with the same weights. Raises `InputError` when the file belongs to another run,
     `TrainingError` when the loss is no longer finite.
@@ -155,7 +157,8 @@ def train(
     with tqdm(total=schedule.steps, initial=len(history), **options) as bar:
         for step in range(len(history), schedule.steps):
             batch = draw_batch(examples, shape, schedule, np.random.default_rng([seed, step]), device)
-            history.append(_step(model, optimiser, cycle, loss, batch, step))
+            done = step / schedule.steps
+            history.append(_step(model, optimiser, cycle, partial(loss, done=done), batch, step))
             bar.update()
             bar.set_postfix(loss=f"{np.mean(history[-20:]):.3f}", refresh=False)
             if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
@@ -164,7 +167,7 @@ def train(
     return history
 
 
-def _step(model: UNet3D, optimiser, cycle, loss: Loss, batch: Batch, step: int) -> float:
+def _step(model: UNet3D, optimiser, cycle, loss: Callable, batch: Batch, step: int) -> float:
     """One step of Adam; refuses to go on with a loss that is not a finite number."""
     image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
     value = loss(model(image), batch)

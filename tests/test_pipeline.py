@@ -96,6 +96,14 @@ def test_files_that_are_no_model_are_refused(model, tmp_path):
             BFSNet.load(path)
 
 
+@pytest.mark.parametrize("change", [{"s1": {}}, {"settings": {"modality": "fluorescence"}}, {"settings": None}])
+def test_a_damaged_model_is_refused(model, tmp_path, change):
+    model.save(tmp_path / "model.pt")
+    torch.save({**torch.load(tmp_path / "model.pt", weights_only=True), **change}, tmp_path / "bad.pt")
+    with pytest.raises(InputError, match="damaged BFS-Net model"):
+        BFSNet.load(tmp_path / "bad.pt")
+
+
 class Evil:
     """A pickle that would run code when it is loaded carelessly."""
 

@@ -42,7 +42,7 @@ def network():
     return unet.build(0, channels=(4, 8), pools=[(1, 2, 2)], prior=0.3)
 
 
-def mask_loss(logits, batch):
+def mask_loss(logits, batch, done=0.0):
     return class_loss(logits, batch["target"])
 
 
@@ -72,7 +72,7 @@ def test_killed_and_resumed_ends_with_the_same_weights(examples, tmp_path, kill_
     straight, history = run(examples)
     calls = 0
 
-    def killed(logits, batch):
+    def killed(logits, batch, done):
         nonlocal calls
         calls += 1
         if calls > kill_at:
@@ -91,7 +91,7 @@ def test_killed_and_resumed_ends_with_the_same_weights(examples, tmp_path, kill_
 def test_a_finished_run_is_not_trained_again(examples, tmp_path):
     first, _ = run(examples, checkpoint=tmp_path / "s1.pt")
 
-    def never(logits, batch):
+    def never(logits, batch, done):
         raise AssertionError("trained again")
 
     second, _ = run(examples, loss=never, checkpoint=tmp_path / "s1.pt")
@@ -113,7 +113,7 @@ def test_a_checkpoint_of_another_run_is_refused_and_kept(examples, tmp_path):
 def test_nan_stops_training_with_advice_and_keeps_the_checkpoint(examples, tmp_path):
     calls = 0
 
-    def explodes(logits, batch):
+    def explodes(logits, batch, done):
         nonlocal calls
         calls += 1
         return mask_loss(logits, batch) * (float("nan") if calls > 5 else 1.0)
@@ -170,3 +170,9 @@ def test_jitter_changes_the_exposure_and_nothing_when_off():
     assert np.log(fits[:, 0]).std() == pytest.approx(0.3, rel=0.2)
     assert fits[:, 1].std() == pytest.approx(0.2, rel=0.2)
     assert min(np.corrcoef(image.ravel(), c.ravel())[0, 1] for c in changed) > 0.85
+
+
+def test_the_loss_is_told_how_much_of_the_training_is_done(examples):
+    seen = []
+    run(examples, loss=lambda logits, batch, done: seen.append(done) or mask_loss(logits, batch))
+    assert seen == pytest.approx(np.arange(SCHEDULE.steps) / SCHEDULE.steps)
