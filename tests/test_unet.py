@@ -61,3 +61,16 @@ def test_adapted_statistics_are_those_of_the_new_image():
 def test_levels_and_pools_must_agree():
     with pytest.raises(InputError, match="3 levels need 2 pools, got 1"):
         unet.UNet3D(channels=(4, 8, 16), pools=[(1, 2, 2)])
+
+
+def test_a_share_of_the_new_statistics_lies_between_old_and_new():
+    image = 3.0 + np.random.default_rng(0).normal(size=(8, 16, 16)).astype(np.float32)
+    nets = {share: unet.build(0, channels=(4, 8), pools=[(1, 2, 2)]) for share in (0.0, 0.25, 1.0)}
+    means = {s: unet.adapt_batch_norm(net, [image], s).encoders[0][1].running_mean for s, net in nets.items()}
+    assert torch.equal(means[0.0], torch.zeros(4)) and means[1.0].abs().min() > 0
+    assert torch.allclose(means[0.25], 0.25 * means[1.0])
+
+
+def test_a_share_outside_zero_to_one_is_refused():
+    with pytest.raises(InputError, match="share of new statistics is 1.5"):
+        unet.adapt_batch_norm(unet.build(0), [np.zeros((4, 8, 8))], 1.5)

@@ -1,0 +1,608 @@
+"""Explorables: pictures whose parameters a reader moves, on a page without a kernel and live in a notebook.
+
+One pure function draws a frame from its parameters. `explorable` wraps it: shown in a notebook it is a <figure> with
+native sliders and every frame stored in it, each picture once; `.widget()` calls the same function live, for any value.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import inspect
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from html import escape
+from itertools import product
+from math import prod
+from numbers import Integral, Real
+from string import Template
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+from scipy import ndimage
+
+from bfs_tutorial import figures, losses
+from bfs_tutorial.errors import InputError
+from bfs_tutorial.figures import ALT_LENGTH, INK, LINES, MUTED, RULE
+from bfs_tutorial.files import Spacing
+
+MAX_FRAMES = 400  # in one explorable; all are computed when it is shown
+MAX_BYTES = 700_000  # of stored pictures; a notebook may have 1 MB
+COLOURS = 64  # of a stored picture
+FIGURE_DPI = 120
+WIDTH = 660  # CSS pixels, the text width of the book
+
+Picture = np.ndarray | Figure | bytes | str
+
+
+# ---- what a frame is -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Hold one picture of a frame, made of layers that lie on each other.
+
+    layers: pictures by name, the lowest first: uint8 arrays (Y, X) or (Y, X, 3), figures, PNG bytes, or SVG text;
+    width: CSS pixels, None for as wide as fits; multiply: the layers' grey values are multiplied, 1 = white.
+    """
+
+    layers: Mapping[str, Picture]
+    title: str = ""
+    width: int | None = None
+    multiply: bool = False
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Hold what one setting of the parameters shows: panels side by side, and a line of text below them."""
+
+    panels: Sequence[Panel]
+    text: str = ""
+
+
+def as_frame(result: Picture | tuple[Picture, str] | Frame) -> Frame:
+    """Return what a frame function gave as a Frame: a picture, a pair (picture, text), or a Frame already."""
+    if isinstance(result, Frame):
+        return result
+    picture, text = result if isinstance(result, tuple) else (result, "")
+    return Frame([Panel({"picture": picture})], text)
+
+
+def encode(picture: Picture) -> tuple[str, int]:
+    """Return a picture as a data URI, and its natural width in CSS pixels.
+
+    Pictures keep at most `COLOURS` colours, grey ones all of theirs. Raises InputError for anything that is no picture.
+    """
+    if isinstance(picture, str) and picture.lstrip().startswith("<svg"):
+        return _uri("svg+xml", picture.encode()), WIDTH
+    if isinstance(picture, bytes) and picture.startswith(b"\x89PNG"):
+        return _uri("png", picture), Image.open(io.BytesIO(picture)).width
+    if isinstance(picture, Figure):
+        with figures.style():
+            png = figures._png(picture.savefig, dpi=FIGURE_DPI)
+        return _uri("png", _few_colours(Image.open(io.BytesIO(png)))), round(100 * picture.get_figwidth())
+    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape[2:] in ((), (3,)):
+        if picture.ndim >= 2 and picture.size:
+            return _uri("png", _few_colours(Image.fromarray(picture))), picture.shape[1]
+    shown = f"{picture.dtype} array of shape {picture.shape}" if isinstance(picture, np.ndarray) else type(picture)
+    raise InputError(f"a frame holds a {shown}: expected uint8 (Y, X) or (Y, X, 3), a figure, PNG bytes or SVG text")
+
+
+def _few_colours(image: Image.Image) -> bytes:
+    """Return a picture as a small PNG: grey values as they are, colours as a palette."""
+    if image.mode != "L":
+        image = image.convert("RGB")
+        image = image.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
+    return figures._png(image.save, optimize=True)
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+# ---- parameters ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """Hold one parameter of a frame function: the values that a page stores, and how they are shown."""
+
+    name: str
+    label: str
+    values: tuple[Any, ...]
+    shown: tuple[str, ...]
+    start: int  # index into values
+    slider: bool  # numbers in rising order; otherwise a choice
+
+
+def _parameter(name: str, given: Sequence | Mapping, label: str, unit: str, start: Any) -> Parameter:
+    """Return a checked parameter: numbers become a slider; texts, booleans, and values by shown text a choice."""
+    if isinstance(given, str) or not isinstance(given, (Sequence, Mapping, np.ndarray)) or len(given) < 2:
+        raise InputError(f"values of {name!r} are {given!r}: expected a list of two or more, or a dict of them by text")
+    values = tuple(given.values()) if isinstance(given, Mapping) else tuple(v for v in given)
+    values = tuple(value.item() if isinstance(value, np.generic) else value for value in values)
+    numbers = all(isinstance(value, Real) and not isinstance(value, bool) for value in values)
+    slider = numbers and not isinstance(given, Mapping)
+    if slider and not all(a < b for a, b in zip(values, values[1:], strict=False)):
+        raise InputError(f"values of {name!r} are {list(values)}: expected numbers in rising order, each once")
+    if isinstance(given, Mapping):
+        shown = tuple(str(text) for text in given)
+    elif slider:
+        shown = tuple(_with_unit(value, unit) for value in values)
+    else:
+        shown = tuple({True: "yes", False: "no"}[v] if isinstance(v, bool) else str(v) for v in values)
+    if start is None:
+        index = len(values) // 2 if slider else 0
+    elif start in values:
+        index = values.index(start)
+    else:
+        raise InputError(f"start of {name!r} is {start!r}: expected one of {list(values)}")
+    return Parameter(name, label, values, shown, index, slider)
+
+
+def _with_unit(value: float, unit: str) -> str:
+    return f"{value:g} {unit}".rstrip().replace("-", "−")
+
+
+# ---- the explorable ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Explorable:
+    """Hold a frame function with its parameters; it shows itself as a figure with sliders. Made by `explorable`."""
+
+    function: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
+    alt: Callable[..., str]
+    caption: str = ""
+    _seen: dict = field(default_factory=dict, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<explorable: {', '.join(p.label for p in self.parameters)}>"
+
+    def __call__(self, **values: Any) -> Frame:
+        """Return the frame at these values; a parameter that is left out stays at its start."""
+        return as_frame(self.function(**{p.name: p.values[p.start] for p in self.parameters} | values))
+
+    def describe(self, **values: Any) -> str:
+        """Return the alt text at these values. Raises InputError when it is too short to tell what is seen."""
+        text = " ".join(self.alt(**{p.name: p.values[p.start] for p in self.parameters} | values).split())
+        if len(text) < ALT_LENGTH:
+            raise InputError(f"alt text {text!r} at {values}: say what is seen, in {ALT_LENGTH} characters or more")
+        return text
+
+    def settings(self) -> Iterator[dict[str, Any]]:
+        """Go through all stored combinations of values, the last parameter fastest."""
+        for values in product(*(p.values for p in self.parameters)):
+            yield dict(zip((p.name for p in self.parameters), values, strict=True))
+
+    @cached_property
+    def html(self) -> str:
+        """The figure with all frames in it, as HTML that needs no kernel and no other file."""
+        return _page(self)
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def widget(self):
+        """Return live ipywidgets that call the frame function for any value, also between the stored ones.
+
+        A slider whose values are all whole numbers moves in whole numbers, any other in hundredths of its range.
+        """
+        import ipywidgets  # here, so that a page without a kernel's widgets does not need it
+
+        picture = ipywidgets.HTML()
+        controls = {p.name: _live_control(ipywidgets, p) for p in self.parameters}
+
+        def update(_: object = None) -> None:
+            values = {name: control.value for name, control in controls.items()}
+            picture.value = _card(self._still(self(**values), self.describe(**values)), "", self.caption)
+
+        for control in controls.values():
+            control.observe(update, names="value")
+        update()
+        return ipywidgets.VBox([*controls.values(), picture])
+
+    def _still(self, frame: Frame, alt: str) -> str:
+        return _panels(frame, alt, [encode(layer) for panel in frame.panels for layer in panel.layers.values()])
+
+
+def explorable(
+    frame: Callable[..., Picture | tuple[Picture, str] | Frame],
+    parameters: Mapping[str, Sequence | Mapping[str, Any]],
+    *,
+    alt: Callable[..., str],
+    labels: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    start: Mapping[str, Any] | None = None,
+    caption: str = "",
+) -> Explorable:
+    """Make an explorable of a pure function: the same parameters must always give the same picture.
+
+    frame: called with one keyword for each parameter; returns a picture, a pair (picture, short text), or a `Frame`.
+    A picture is a uint8 array (Y, X) or (Y, X, 3), a Matplotlib figure, PNG bytes or SVG text.
+    parameters: by name, the values that the page offers: rising numbers make a slider; texts, booleans, or a dict
+    {shown text: value} make a choice. Every combination is stored, at most `MAX_FRAMES`; equal layers once.
+    alt: called as frame is, says what is seen for a reader who cannot see it; labels, units, start: by parameter.
+    Raises InputError for parameters that frame does not take, values out of order, or too many combinations.
+    """
+    names = {"labels": labels or {}, "units": units or {}, "start": start or {}}
+    for what, given in names.items():
+        if unknown := sorted(set(given) - set(parameters)):
+            raise InputError(f"{what} names {unknown[0]!r}: expected one of {', '.join(parameters)}")
+    if not parameters:
+        raise InputError("no parameters: an explorable needs at least one to move")
+    checked = tuple(
+        _parameter(name, given, names["labels"].get(name, name), names["units"].get(name, ""), names["start"].get(name))
+        for name, given in parameters.items()
+    )
+    for function in (frame, alt):
+        try:
+            inspect.signature(function).bind(**{p.name: p.values[p.start] for p in checked})
+        except TypeError as error:
+            title = getattr(function, "__name__", "the function")
+            raise InputError(f"{title} cannot be called with {', '.join(parameters)}: {error}") from error
+    count = prod(len(p.values) for p in checked)
+    if count > MAX_FRAMES:
+        raise InputError(f"{count} combinations of values: offer at most {MAX_FRAMES} in all")
+    made = Explorable(frame, checked, alt, " ".join(caption.split()))
+    made.describe()
+    return made
+
+
+def _live_control(ipywidgets: Any, p: Parameter) -> Any:
+    """Return the ipywidgets control of a parameter; its value is what the frame function takes."""
+    style = {"description_width": "initial"}
+    if not p.slider:
+        options = list(zip(p.shown, p.values, strict=True))
+        return ipywidgets.ToggleButtons(options=options, index=p.start, description=p.label, style=style)
+    whole = all(isinstance(value, Integral) for value in p.values)
+    kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+    low, high = p.values[0], p.values[-1]
+    step = 1 if whole else (high - low) / 100
+    return kind(p.values[p.start], min=low, max=high, step=step, description=p.label, style=style)
+
+
+# ---- the page ------------------------------------------------------------------------------------------------
+
+STYLE = Template("""
+.bfs-explorable{box-sizing:border-box;max-width:${card}px;margin:1em auto;padding:12px;background:#fff;color:$ink;
+border:1px solid $rule;border-radius:8px;color-scheme:light;font-size:1rem;
+position:relative}
+.bfs-explorable .bfs-panels{display:flex;flex-wrap:wrap;justify-content:center;gap:8px}
+.bfs-explorable .bfs-panel{flex:0 1 auto;min-width:0;max-width:100%;font-size:.8em;line-height:1.3;text-align:center}
+.bfs-explorable .bfs-layers{display:grid;isolation:isolate;margin-top:2px}
+.bfs-explorable .bfs-layers img{grid-area:1/1;display:block;width:100%;height:auto}
+.bfs-explorable .bfs-pixels{image-rendering:pixelated}
+.bfs-explorable .bfs-multiply img+img{mix-blend-mode:multiply}
+.bfs-explorable .bfs-says{margin:8px 2px 0;font-size:.9em;line-height:1.4;text-align:center;
+font-variant-numeric:tabular-nums}
+.bfs-explorable .bfs-heard{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);
+white-space:nowrap}
+.bfs-explorable .bfs-controls{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,280px),1fr));
+gap:2px 24px;margin-top:10px;padding-top:8px;border-top:1px solid $rule}
+.bfs-explorable .bfs-control{display:flex;align-items:center;gap:10px;min-height:36px;font-size:.9em}
+.bfs-explorable .bfs-control label{display:flex;align-items:center;gap:10px;margin:0;cursor:pointer}
+.bfs-explorable .bfs-slide label{flex:1;min-width:0}
+.bfs-explorable .bfs-control input{accent-color:$accent;margin:0}
+.bfs-explorable .bfs-control input[type=range]{flex:1;min-width:60px;height:28px}
+.bfs-explorable .bfs-control input:focus-visible{outline:2px solid $accent;outline-offset:3px;border-radius:4px}
+.bfs-explorable .bfs-choice{flex-wrap:wrap}
+.bfs-explorable .bfs-choice label{gap:5px;min-height:28px}
+.bfs-explorable output{min-width:4em;font-variant-numeric:tabular-nums}
+.bfs-explorable figcaption,.bfs-explorable .bfs-hint{margin:8px 2px 0;color:$ink;font-size:.875em;font-weight:400;
+line-height:1.45;text-align:left}
+.bfs-explorable .bfs-hint{color:$muted}
+""")
+
+PLAIN = "margin:0;padding:0;background:none;border-radius:0"  # in the element: stronger than the theme's dark mode
+HINT = "The sliders move once this cell has been run, or on the page of the book."
+
+SCRIPT = """(() => {
+const pictures = @PICTURES@, frames = @FRAMES@, shown = @SHOWN@;
+document.querySelectorAll('[id="@UID@"]:not([data-ready])').forEach(root => {
+  root.dataset.ready = "";
+  const copy = document.querySelectorAll('[id="@UID@"][data-ready]').length;
+  const images = [...root.querySelectorAll(".bfs-layers img")], panels = root.querySelector(".bfs-panels");
+  const controls = [...root.querySelectorAll(".bfs-control")].map((box, k) => {
+    const inputs = [...box.querySelectorAll("input")], slide = inputs[0].type === "range", last = shown[k].length - 1;
+    inputs.forEach(input => { input.disabled = false; if (!slide) input.name += "-" + copy; });
+    const get = () => slide ? +inputs[0].value : inputs.findIndex(input => input.checked);
+    const set = i => {
+      if (slide) inputs[0].value = i; else { inputs[i].checked = true; inputs[i].focus(); }
+    };
+    const said = () => {
+      if (!slide) return;
+      box.querySelector("output").textContent = shown[k][get()];
+      inputs[0].setAttribute("aria-valuetext", shown[k][get()]);
+    };
+    box.addEventListener("keydown", event => {
+      const step = {ArrowRight: 1, ArrowUp: slide ? 1 : -1, ArrowLeft: -1, ArrowDown: slide ? -1 : 1,
+                    PageUp: 2, PageDown: -2, Home: -1e9, End: 1e9}[event.key];
+      if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const at = get(), to = Math.min(last, Math.max(0, at + step));
+      if (to !== at) { set(to); update(); }
+    });
+    box.addEventListener("input", () => update());
+    return {get, said, size: last + 1};
+  });
+  const update = () => {
+    const [layers, alt, text] = frames[controls.reduce((index, c) => index * c.size + c.get(), 0)];
+    layers.forEach((picture, i) => {
+      if (images[i].src !== pictures[picture]) images[i].src = pictures[picture];
+    });
+    if (images.length === 1) images[0].alt = alt; else panels.setAttribute("aria-label", alt);
+    root.querySelector(".bfs-text").textContent = text;
+    root.querySelector(".bfs-heard").textContent = alt;
+    controls.forEach(c => c.said());
+  };
+  root.querySelector(".bfs-hint")?.remove();
+});
+})();"""
+
+
+def _panels(frame: Frame, alt: str, layers: Sequence[tuple[str, int]]) -> str:
+    """Return the panels of a frame as HTML; layers: (data URI, natural width) of every layer of every panel."""
+    parts, layers, alone = [], iter(layers), sum(len(panel.layers) for panel in frame.panels) == 1
+    for panel in frame.panels:
+        images, width = [], 0
+        for name, picture in panel.layers.items():
+            uri, natural = next(layers)
+            width = max(width, natural)
+            pixels = " bfs-pixels" if isinstance(picture, np.ndarray) else ""
+            words = alt if alone else name
+            images.append(f'<img class="dark-light{pixels}" style="{PLAIN}" alt="{escape(words)}" src="{uri}">')
+        width = panel.width or (width if width > 400 else 400)
+        title = f"<div>{escape(panel.title)}</div>" if panel.title else ""
+        blend = " bfs-multiply" if panel.multiply else ""
+        inner = f'<div class="bfs-layers{blend}">{"".join(images)}</div>'
+        parts.append(f'<div class="bfs-panel" style="width:{min(width, WIDTH)}px">{title}{inner}</div>')
+    role = "" if alone else f' role="img" aria-label="{escape(alt)}"'  # the group is one picture to a screen reader
+    text = f'<span class="bfs-text">{escape(frame.text)}</span>'
+    says = f'<p class="bfs-says" aria-live="polite"><span class="bfs-heard"></span>{text}</p>'
+    return f'<div class="bfs-panels"{role}>{"".join(parts)}</div>{says}'
+
+
+def _control(p: Parameter) -> str:
+    """Return a disabled native control; the script enables it."""
+    if p.slider:
+        return (
+            f'<div class="bfs-control bfs-slide"><label><span>{escape(p.label)}</span><input type="range" min="0" '
+            f'max="{len(p.values) - 1}" step="1" value="{p.start}" aria-valuetext="{escape(p.shown[p.start])}" '
+            f'autocomplete="off" disabled></label><output aria-live="off">{escape(p.shown[p.start])}</output></div>'
+        )
+    options = "".join(
+        f'<label><input type="radio" name="@UID@-{escape(p.name)}" value="{i}" autocomplete="off" disabled'
+        f"{' checked' if i == p.start else ''}>{escape(text)}</label>"
+        for i, text in enumerate(p.shown)
+    )
+    return (
+        f'<div class="bfs-control bfs-choice" role="radiogroup" aria-label="{escape(p.label)}">'
+        f'<span aria-hidden="true">{escape(p.label)}</span>{options}</div>'
+    )
+
+
+def _card(panels: str, controls: str, caption: str, script: str = "") -> str:
+    """Return the figure: panels, text, controls, caption, and the script that joins them."""
+    words = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    style = STYLE.substitute(card=WIDTH + 26, ink=INK, rule=RULE, muted=MUTED, accent=LINES[0]).replace("\n", "")
+    name = ' id="@UID@"' if script else ""
+    return (
+        f'<figure class="bfs-figure bfs-explorable"{name}><style>{style}</style>'
+        f"{panels}{controls}{words}{script}</figure>"
+    )
+
+
+def _page(made: Explorable) -> str:
+    """Return the HTML of an explorable with every frame in it."""
+    pictures: dict[str, int] = {}
+    frames, first, structure = [], None, None
+    for number, values in enumerate(made.settings()):
+        frame, alt = made(**values), made.describe(**values)
+        names = [(panel.title, panel.width, panel.multiply, tuple(panel.layers)) for panel in frame.panels]
+        if structure not in (None, names):
+            raise InputError(f"the frame at {values} has other panels or layers than the first: keep them the same")
+        structure = names
+        layers = [encode(layer) for panel in frame.panels for layer in panel.layers.values()]
+        frames.append([[pictures.setdefault(uri, len(pictures)) for uri, _ in layers], alt, frame.text])
+        if all(values[p.name] == p.values[p.start] for p in made.parameters):
+            first = _panels(frame, alt, layers)
+        if (size := sum(map(len, pictures))) > MAX_BYTES:
+            raise InputError(
+                f"{len(pictures)} pictures of {number + 1} frames take {size / 1e6:.1f} MB, more than "
+                f"{MAX_BYTES / 1e6:.1f}: offer fewer values or draw smaller pictures"
+            )
+    stored = {"PICTURES": list(pictures), "FRAMES": frames, "SHOWN": [p.shown for p in made.parameters]}
+    script = re.sub("@([A-Z]{4,})@", lambda found: _json(stored[found[1]]), SCRIPT)  # one pass: texts may hold anything
+    controls = f'<div class="bfs-controls">{"".join(map(_control, made.parameters))}</div>'
+    page = _card(first, f'{controls}<p class="bfs-hint">{HINT}</p>', made.caption, f"<script>{script}</script>")
+    return page.replace("@UID@", "bfs-" + hashlib.sha256(page.encode()).hexdigest()[:10])
+
+
+def _json(value: Any) -> str:
+    """Return JSON that cannot end a <script>."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+# ---- the boundary loss, Eq. (4) and (5) ----------------------------------------------------------------------
+
+PLOT = {"left": 30, "right": 432, "top": 26, "bottom": 158, "width": 440, "height": 190}  # of the line profile's SVG
+GREYS = 52  # shades of a stored map: fewer bytes, and no one sees the steps
+
+
+def soft_ball(shape: Sequence[int], centre: Sequence[float], radius: float, spacing: Spacing) -> torch.Tensor:
+    """Return a mask (Z, Y, X) float64: 1 inside a ball, 0 outside, 0.5 on its surface, soft over about a µm.
+
+    centre: (z, y, x) in voxel index units; radius: µm.
+    """
+    axes = [(torch.arange(n, dtype=torch.float64) - c) * s for n, c, s in zip(shape, centre, spacing, strict=True)]
+    z, y, x = torch.meshgrid(*axes, indexing="ij")
+    return torch.sigmoid(4 * (radius - (z**2 + y**2 + x**2).sqrt()))
+
+
+def boundary_frame(
+    image: np.ndarray,
+    mask: np.ndarray | torch.Tensor,
+    spacing: Spacing,
+    at: Sequence[int],
+    *,
+    truth: np.ndarray | None = None,
+    weight: Callable[..., torch.Tensor] = losses.edge_weight,
+    loss: Callable[..., torch.Tensor] | None = None,
+) -> Callable[..., Frame]:
+    """Return the frame function of the boundary loss for one image and one mask.
+
+    The function takes sigma_mask and sigma_image (σ1, σ2 in µm), edge, p and scale, as `losses.boundary_loss` does. It
+    draws plane at[0] of the image, of |∇G(S, σ1)|, of the weight and of their product, the values along row at[1], and
+    writes the loss below.
+    image: I, mask: S in [0, 1], both (Z, Y, X); truth: the true mask, whose outline is drawn.
+    weight: your own second factor, called as `losses.edge_weight`; loss: your own loss, called as loss(mask, image,
+    spacing), whose value is written too. Raises InputError when the shapes differ or `at` lies outside.
+    """
+    image, mask = (torch.as_tensor(volume, dtype=torch.float64) for volume in (image, mask))
+    z, y = at
+    if image.shape != mask.shape or image.ndim != 3:
+        raise InputError(f"image {tuple(image.shape)} and mask {tuple(mask.shape)}: expected one shape (Z, Y, X)")
+    if not (0 <= z < image.shape[0] and 0 <= y < image.shape[1]):
+        raise InputError(f"plane {z}, row {y}: expected below {image.shape[0]} and {image.shape[1]}")
+    truth = (mask > 0.5).numpy() if truth is None else np.asarray(truth) > 0
+    seen = figures.overlay(image[z].numpy(), truth[z].astype(int), colours={1: figures.INSTANCES[3]}, outline=0)
+    outline = _inner_edge(truth[z])
+    seen[outline] = (255, 240, 77)
+    own = None if loss is None else float(loss(mask, image, spacing))
+    axes = _profile_axes(_unit_range(image[z, y]), truth[z, y], spacing[2])
+    border_of = lru_cache(maxsize=16)(lambda sigma: losses.gradient_magnitude(mask, sigma, spacing))
+    weight_of = lru_cache(maxsize=64)(lambda *how: weight(image, spacing, *how))
+
+    def frame(sigma_mask: float, sigma_image: float, edge: str = "log", p: float = 2.0, scale: str = "std") -> Frame:
+        border, second = border_of(sigma_mask), weight_of(sigma_image, edge, p, scale)
+        total = (border * second).sum()
+        top = border[z].max().clamp(min=1e-12)
+        maps = {"mask edge": border[z] / top, "weight": second[z]}
+        shades = {name: _greys(values) for name, values in maps.items()}
+        line = {name: values[y].numpy() for name, values in maps.items()}
+        curves = {
+            "line profile of the image": axes,
+            "product": _curve(line["mask edge"] * line["weight"], INK, fill=True),
+            "mask edge": _curve(line["mask edge"], LINES[1]),
+            "weight": _curve(line["weight"], LINES[0]),
+        }
+        mean, ratio = total / border.numel(), total / border.sum().clamp(min=1e-12)
+        text = f"sum {total:.0f} · mean {mean:.4f} · ratio {ratio:.2f}"
+        if own is not None:
+            text += f" · {getattr(loss, '__name__', 'your loss')} {own:.4g}"
+        return Frame(
+            [
+                Panel({"image": seen}, "image I", 138),
+                Panel({"mask edge": shades["mask edge"]}, "mask edge |∇G(S)|", 138),
+                Panel({"weight": shades["weight"]}, "weight, 1 = white", 138),
+                Panel(shades, "product", 138, multiply=True),
+                Panel(curves, "along the line through the middle", 560),
+            ],
+            text,
+        )
+
+    return frame
+
+
+def _inner_edge(mask: np.ndarray) -> np.ndarray:
+    """The pixels of a mask that touch its outside."""
+    return mask & ~ndimage.binary_erosion(mask)
+
+
+def _unit_range(values: torch.Tensor) -> np.ndarray:
+    """Values moved and scaled to 0 ... 1."""
+    values = values.numpy()
+    return (values - values.min()) / max(values.max() - values.min(), 1e-12)
+
+
+def _greys(values: torch.Tensor) -> np.ndarray:
+    """Values of 0 ... 1 as uint8 grey in `GREYS` shades."""
+    return (torch.round(values.clamp(0, 1) * (GREYS - 1)) * (255 / (GREYS - 1))).to(torch.uint8).numpy()
+
+
+def _svg(content: str) -> str:
+    width, height = PLOT["width"], PLOT["height"]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
+        f"{content}</svg>"
+    )
+
+
+def _curve(values: np.ndarray, colour: str, fill: bool = False) -> str:
+    """Draw values of 0 ... 1 as a line, or filled down to 0, on the axes of the line profile."""
+    x = np.linspace(PLOT["left"], PLOT["right"], len(values))
+    y = PLOT["bottom"] + (PLOT["top"] - PLOT["bottom"]) * np.clip(values, 0, 1)
+    points = " ".join(f"{round(a)},{round(b)}" for a, b in zip(x, y, strict=True))
+    if fill:
+        low = PLOT["bottom"]
+        ends = f"{PLOT['left']},{low} {points} {PLOT['right']},{low}"
+        return _svg(f'<polygon points="{ends}" fill="{colour}" opacity=".3"/>')
+    return _svg(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+
+
+def _profile_axes(image: np.ndarray, truth: np.ndarray, step: float) -> str:
+    """Draw what does not move: axes, the image along the line, the true border, and what each colour means.
+
+    image: (X,) in 0 ... 1; truth: (X,) bool; step: µm a voxel.
+    """
+    left, right, top, bottom = (PLOT[name] for name in ("left", "right", "top", "bottom"))
+    length = (len(image) - 1) * step  # µm
+    at = lambda um: round(left + (right - left) * um / length, 1)  # noqa: E731
+    words = 'font-family="sans-serif" font-size="12"'
+    parts = [f'<path d="M{left} {top}V{bottom}H{right}" fill="none" stroke="{MUTED}"/>']
+    for um in range(0, int(length) + 1, 5):
+        parts.append(f'<path d="M{at(um)} {bottom}v4" stroke="{MUTED}"/>')
+        parts.append(f'<text x="{at(um)}" y="{bottom + 16}" text-anchor="middle" fill="{MUTED}" {words}>{um}</text>')
+    parts.append(f'<text x="{right}" y="{bottom + 30}" text-anchor="end" fill="{MUTED}" {words}>µm</text>')
+    for value, height in ((0, bottom), (1, top)):
+        parts.append(f'<text x="{left - 6}" y="{height + 4}" text-anchor="end" fill="{MUTED}" {words}>{value}</text>')
+    for edge in np.flatnonzero(np.diff(truth.astype(int))) + 0.5:
+        parts.append(f'<path d="M{at(edge * step)} {top}V{bottom}" stroke="{MUTED}" stroke-dasharray="3 3"/>')
+    keys = (("image", MUTED), ("mask edge", LINES[1]), ("weight", LINES[0]), ("product", INK), ("¦ true border", MUTED))
+    for (name, colour), x in zip(keys, (left + 4, 90, 178, 246, 320), strict=True):
+        parts.append(f'<text x="{x}" y="14" fill="{colour}" {words} font-weight="600">{name}</text>')
+    line = _curve(image, MUTED)
+    inner = line[line.index("<polyline") : line.rindex("</svg>")].replace('stroke-width="2"', 'stroke-width="1.2"')
+    return _svg("".join(parts) + inner)
+
+
+@figures.style()
+def profile_figure(
+    stacks: Mapping[str, tuple[np.ndarray, Spacing, np.ndarray]], sigma: float, at: Mapping[str, Sequence[int]]
+) -> Figure:
+    """Draw a plane of each stack, its |∇G(I, σ)| and |ΔG(I, σ)|, and all three along a line: the paper's Fig. 3.
+
+    stacks: by title, image (Z, Y, X), spacing, true mask (Z, Y, X); sigma: µm; at: (plane, row) of the line by title.
+    """
+    figure = Figure(figsize=(figures.WIDTH, 1.62 * len(stacks) + 0.2), layout="constrained")
+    grid = figure.subplots(len(stacks), 4, squeeze=False, gridspec_kw={"width_ratios": [1, 1, 1, 1.9]})
+    for row, (title, (image, spacing, truth)) in zip(grid, stacks.items(), strict=True):
+        z, y = at[title]
+        volume = torch.as_tensor(image, dtype=torch.float64)
+        maps = [volume] + [losses.edge_strength(volume, spacing, sigma, edge) for edge in ("gradient", "log")]
+        for axes, values, name in zip(row, maps, (title, "|∇G|, per µm", "|ΔG|, per µm²"), strict=False):
+            kind = "image" if values is volume else "map"
+            figures.draw_plane(axes, values[z].numpy(), spacing[1:], kind=kind)
+            axes.axhline(y, color="white", linewidth=0.9, linestyle="--")
+            axes.set_title(name)
+        figures.draw_outline(row[0], truth[z], figures.INSTANCES[3], width=0.8)
+        figures.scale_bar(row[0], spacing[2])
+        x = np.arange(volume.shape[2]) * spacing[2]
+        for values, colour, name in zip(maps, (MUTED, LINES[1], LINES[0]), ("I", "|∇G|", "|ΔG|"), strict=True):
+            row[3].plot(x, _unit_range(values[z, y]), color=colour, label=name, linewidth=1.3)
+        for edge in np.flatnonzero(np.diff((truth[z, y] > 0).astype(int))) + 0.5:
+            row[3].axvline(edge * spacing[2], color=MUTED, linestyle=":", linewidth=1)
+        row[3].set(ylim=(-0.05, 1.08), yticks=[0, 1], xlim=(0, x[-1]))
+    grid[0, 3].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, handlelength=1.2)
+    grid[-1, 3].set_xlabel("µm along the dashed line")
+    return figure

@@ -1,0 +1,545 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Centre maps: points that can be learnt
+#
+# > **In this chapter**
+# >
+# > - **A click is one voxel**, and a network that never finds one is right almost everywhere. A click must become a blob.
+# > - **Distance is counted in micrometres.** Counted in voxels, every blob would be stretched along the optical axis.
+# > - **Two numbers shape the blob**, $k$ and $d_m$. The paper names them and does not say what they were.
+# > - **A border of zeros** runs half way between two cells. It matters when cells are close, and only then.
+# > - **The target is soft**, so the loss of S1 cannot reach zero, however good S1 becomes.
+#
+# An annotator clicked once on each cell. What should a network be asked to draw?
+#
+# This chapter is §3.1 of the paper and its Equation 1. It takes about ten seconds and 0.5 GB of memory; no GPU is needed and
+# nothing is trained.
+
+# %%
+import numpy as np
+import torch
+from scipy import ndimage
+from skimage.segmentation import find_boundaries
+
+import data_download
+from bfs_tutorial import explore, figures, simulate
+from bfs_tutorial.centre_maps import centre_map, nearest_centre, voronoi_border
+from bfs_tutorial.errors import InputError
+from bfs_tutorial.losses import entropy_floor
+from bfs_tutorial.peaks import find_peaks
+
+# %% [markdown]
+# ## A click is one voxel
+#
+# Our stack is simulated, so every centre is known exactly. Two of its cells touch in one plane; we shall come back to them.
+
+# %%
+stack = simulate.fluorescence(1)
+shape, spacing = stack.image.shape, stack.spacing  # (Z, Y, X), (z, y, x) µm
+clicks = np.zeros(shape, dtype=np.float32)
+clicks[tuple(np.rint(stack.centres).astype(int).T)] = 1
+count = int(clicks.sum())
+print(f"{count} clicks, {clicks.size} voxels: 1 in {clicks.size // count}")
+print(f"'no cell here' is right in {1 - clicks.mean():.3%} of the voxels")
+
+# %% [markdown]
+# That is **class imbalance**: the laziest answer is almost perfect. There is a second fault. Nobody clicks exactly. Let the
+# annotator's hand tremble by about 1 µm along each axis and see how many clicks stay in their voxel.
+
+# %%
+rng = np.random.default_rng(0)
+tremor = rng.normal(0, 1.0, stack.centres.shape) / spacing  # 1 µm, in voxels
+trembling = np.clip(stack.centres + tremor, 0, np.array(shape) - 1)
+same = (np.rint(trembling) == np.rint(stack.centres)).all(axis=1)
+print(f"{same.sum()} of {len(same)} clicks stay in their voxel")
+
+# %% [markdown]
+# With single voxels as the target, all the other clicks would be plainly wrong, though the annotator saw the same cells. A
+# blob forgives: moved a little, it still covers most of where it was.
+
+# %%
+steady = centre_map(shape, stack.centres, spacing)
+shaken = centre_map(shape, trembling, spacing)
+shared = np.minimum(steady, shaken).sum() / np.maximum(steady, shaken).sum()
+print(f"both centre maps share {shared:.0%} of what they cover together")
+
+# %%
+plane, maps = 9, {"clicks": clicks, "centre map": steady}
+kinds, limits = dict.fromkeys(maps, "map"), dict.fromkeys(maps, (0, 0.95))
+volumes = {"image": stack.image} | maps
+figures.show(
+    figures.panels(volumes, spacing, plane, kinds=kinds, limits=limits),
+    alt="Three pictures of one plane: bright cells; black with two bright "
+    "dots; black with a soft round spot on each cell, two of them parted by "
+    "a dark line",
+    caption="One plane: what the microscope saw, what the annotator gave, "
+    "what S1 is asked to draw. Faint spots belong to clicks in other planes.",
+)
+
+# %% [markdown]
+# > **Same thing, other names.** A click is also called a *point annotation*, *seed* or *marker*. A centre map is also called a
+# > *proximity map*, *likelihood map* or *heat map*. Kainz et al. 2015 made the idea known for cells ("You should use regression
+# > to detect cells"), and the paper follows them.
+#
+# ## How far is far?
+#
+# A blob needs a distance. In this stack, planes lie 2 µm apart and pixels 1 µm, so three voxels up are twice as far as three
+# voxels sideways. We multiply by the spacing before we measure, and every length in this book is in µm. To see what goes wrong
+# otherwise, tell the same function that voxels are cubes, and look from the side.
+
+
+# %%
+def side(volume):
+    """Turn (Z, Y, X) into (Y, Z, X): planes seen from the side, cropped."""
+    return np.swapaxes(volume, 0, 1)[..., 10:86]
+
+
+ignored = centre_map(shape, stack.centres, (1, 1, 1))
+views = {"spacing used": side(steady), "spacing ignored": side(ignored)}
+
+# %%
+kinds, limits = dict.fromkeys(views, "map"), dict.fromkeys(views, (0, 0.95))
+volumes, row = {"image": side(stack.image)} | views, 8  # y of a centre
+figures.show(
+    figures.panels(
+        volumes, (1, 2, 1), row, labels=side(stack.labels),
+        kinds=kinds, limits=limits,
+    ),
+    alt="Three views from the side with outlines of cells: the image; round "
+    "spots inside the outlines; spots of twice the height, which leave their "
+    "cells",
+    caption="From the side. Spacing ignored, a blob is twice as tall as wide.",
+)
+
+# %%
+def extent(spacing_told):
+    """Height and width in µm of one blob, drawn with a given spacing."""
+    blob = centre_map((25, 41, 41), [(12, 20, 20)], spacing_told)
+    z, y, _ = np.nonzero(blob)
+    height, width = np.ptp(z) * spacing[0], np.ptp(y) * spacing[1]
+    return f"{height:.0f} µm tall, {width:.0f} µm wide"
+
+
+print("spacing used:   ", extent(spacing))
+print("spacing ignored:", extent((1, 1, 1)))
+
+# %% [markdown]
+# A network would learn the stretched blob without complaint. Nothing would crash; peaks of cells that lie above each other would
+# simply run together. Give spacing as (z, y, x), and if results look odd only along z, suspect the spacing first.
+#
+# ## The profile, numbers first
+#
+# How should the blob fall off? Read a map along a line that starts at a click:
+
+# %%
+line = centre_map((1, 1, 10), [(0, 0, 0)], (1, 1, 1), d_m=8.0, k=2.0)[0, 0]
+for distance in (0, 2, 4, 8, 9):
+    print(f"{distance} µm from the click: {line[distance]:.2f}")
+
+# %% [markdown]
+# Each 4 µm multiply the value by the same factor, until it is cut off beyond 8 µm. That is an exponential:
+#
+# $$
+# p(x) = \begin{cases} 0 & x \in \mathcal{B}_\mathcal{V} \cr e^{-k\,\mathcal{D}(x)/d_m} & \mathcal{D}(x) \le d_m \cr 0 & \text{otherwise} \end{cases}
+# \tag{1}
+# $$
+#
+# $\mathcal{D}(x)$ is the distance of voxel $x$ to the nearest click. $d_m$ is the radius of the blob. $k$ says how deep it has
+# fallen at that radius: to $e^{-k}$. $\mathcal{B}_\mathcal{V}$ are the voxels on a border, which we come to below.
+#
+# The paper calls this map "Gaussian based". The equation has no square in it, so it is not a Gaussian: it has a sharp tip. We
+# take the equation at its word.
+
+# %%
+profiles = {}
+for k, d_m in ((1, 8), (2, 8), (4, 8), (2, 12)):
+    distance = np.linspace(0, d_m, 100)
+    profiles[f"k = {k}, d_m = {d_m}"] = distance, np.exp(-k * distance / d_m)
+figures.show(
+    figures.curves(profiles, x_label="µm from the click", y_label="p(x)"),
+    alt="Four curves that start at 1 and fall, the faster the larger k; "
+    "three end at 8 µm, the highest of them for k = 1, and one at 12 µm",
+    caption="Equation 1 for four settings, d_m in µm. Each curve ends at its "
+    "radius, where the map drops to 0.",
+)
+
+# %% [markdown]
+# The paper does not give $k$ or $d_m$. What do they change? Three things that the training of S1 feels:
+
+# %%
+rows = {}
+for k, d_m in ((2, 8), (1, 8), (4, 8), (2, 4), (2, 12)):
+    p = centre_map(shape, stack.centres, spacing, d_m=d_m, k=k)
+    rows[f"k = {k}, d_m = {d_m} µm"] = {
+        "above 0": f"{(p > 0).mean():.1%}",
+        "above 0.7": f"{(p > 0.7).mean():.3%}",
+        "step at the rim": f"{np.exp(-k):.2f}",
+    }
+caption = "Share of all voxels, and the height of the step at distance d_m"
+figures.score_table(rows, caption=caption, header="setting")
+
+# %% [markdown]
+# - A larger $d_m$ gives more voxels to learn from. Beyond a cell's radius it asks the network to draw where no cell is.
+# - A larger $k$ sharpens the tip. The focal term of Equation 2 works on voxels with $p > 0.7$, and these become very few.
+# - A small $k$ leaves a step at the rim, an edge that no image shows.
+#
+# We take $k = 2$ and $d_m$ = 8 µm, about the radius of a nucleus. It is a choice, not a finding. Move the sliders to try others; the cell
+# that draws the pictures is folded away.
+
+# %% tags=["hide-input"]
+top, left, size = 62, 80, 36  # a window around two touching cells
+window = np.s_[:, top : top + size, left : left + size]
+moved = stack.centres - (0, top, left)
+inside = (np.abs(moved - (plane, size / 2, size / 2)) < size / 2).all(axis=1)
+first, second = moved[inside & (np.abs(moved[:, 0] - plane) < 1)]
+path = first + np.linspace(-0.5, 1.5, 241)[:, None] * (second - first)
+along = np.linalg.norm((path - path[0]) * spacing, axis=1)  # µm
+along -= np.linalg.norm((first - path[0]) * spacing)
+cells = stack.labels[window][plane]
+outlines = {n: cells == n for n in np.unique(cells) if n}
+
+
+@figures.style()
+def draw_window(p):
+    """Draw the map around both cells, with the line through the clicks."""
+    figure = figures.Figure(figsize=(2.9, 2.9))
+    axes = figure.add_axes((0, 0, 1, 1))
+    figures.draw_plane(
+        axes,
+        p[plane],
+        spacing[1:],
+        kind="map",
+        limits=(0, 1),
+        outlines=outlines,
+        points=np.array([first[1:], second[1:]]),
+    )
+    axes.plot(path[:, 2], path[:, 1], color="white", lw=0.9, ls=":")
+    figures.scale_bar(axes, spacing[2])
+    return figure
+
+
+@figures.style()
+def draw_profile(p):
+    """Draw the values that the line passes through."""
+    figure = figures.Figure(figsize=(3.5, 2.9), layout="constrained")
+    axes = figure.subplots()
+    values = ndimage.map_coordinates(p, path.T, order=0, mode="nearest")
+    axes.plot(along, values)
+    axes.set(xlabel="µm along the dotted line, from the first click")
+    axes.set(ylabel="p(x)", ylim=(0, 1.03))
+    axes.grid(axis="y")
+    return figure
+
+
+def frame(k, d_m, border):
+    """Show the centre map of two touching cells for one setting."""
+    settings = {"d_m": d_m, "k": k, "border": border == "on"}
+    p = centre_map(shape, stack.centres, spacing, **settings)[window]
+    left = explore.Panel({"map": draw_window(p)}, width=290)
+    right = explore.Panel({"profile": draw_profile(p)}, width=350)
+    middle = p[tuple(np.rint((first + second) / 2).astype(int))]
+    text = f"half way between the clicks: {middle:.2f}"
+    return explore.Frame([left, right], text)
+
+
+# %%
+explore.explorable(
+    frame,
+    {"k": [1, 2, 3, 4], "d_m": [4, 6, 8, 12], "border": ["on", "off"]},
+    start={"k": 2, "d_m": 8}, units={"d_m": "µm"},
+    alt=lambda k, d_m, border: f"Centre map of two touching cells, k = {k}, "
+    f"d_m = {d_m} µm, border {border}; its values on the line through both",
+    caption="Two touching cells in one plane, with their outlines. Turn the "
+    "border off: the valley between the tips fills up.",
+)
+
+# %% [markdown]
+# > **Checkpoint.** At this point we have: a blob for every click, round in µm, whose shape two numbers control. What is left is
+# > the place where two blobs meet.
+#
+# ## Borders
+#
+# Give every voxel to its nearest click. The space falls apart into one region per click: **Voronoi cells**. Equation 1 puts
+# zeros where two of them meet. The paper calls these voxels hard negatives. They look like a cell, are close to a
+# centre, and the right answer is still 0.
+#
+# But which voxels lie on a border? The paper does not say. The border between two clicks is the plane half way between
+# them. Our rule: **a voxel is on the border when that plane meets its box**. Let the unit vector $n$ point from one click to the
+# other, and $s_a$ be the spacing along axis $a$. Then the box reaches $\tfrac12 \sum_a |n_a|\, s_a$ along $n$, and the
+# plane is met or not, without any search among neighbours.
+#
+# The obvious alternative compares each voxel with its neighbours and marks those where the nearest click changes. Draw
+# both in one slanted case:
+
+# %%
+slanted = [(0, 8, 6), (0, 14, 25)]
+_, nearest = nearest_centre((1, 24, 32), slanted, (1, 1, 1))
+changes = find_boundaries(nearest, mode="thick")
+borders = {
+    "plane meets box (ours)": voronoi_border(nearest, slanted, (1, 1, 1)),
+    "neighbours, both sides": changes,
+    "neighbours, one side": changes & (nearest == 0),  # the first click's
+}
+
+# %%
+shown = {name: border * 1.0 for name, border in borders.items()}
+figures.show(
+    figures.panels(shown, (1, 1, 1), 0, points=slanted),
+    alt="Three slanted white lines between two points: ours a staircase one "
+    "voxel wide, the second two wide, the third one wide but nearer to the "
+    "left point",
+    caption="Three definitions of a border between the same two clicks.",
+)
+
+# %% [markdown]
+# Comparing neighbours gives a border that is two voxels thick, or one that depends on which click came first. It also
+# depends on whether diagonal neighbours count. Ours depends on none of these: swap the clicks, or mirror the stack,
+# and the same voxels are marked. It is one voxel thick where the plane runs inside voxels and two where it runs along their faces.
+#
+# ### Far apart, close, too close
+#
+# How many voxels does the border take? Put two clicks a growing distance apart and count.
+
+
+# %%
+def pair(distance, **settings):
+    """Centre map of two clicks in one plane, 2 µm between planes."""
+    two_clicks = [(5, 10, 15), (5, 10, 15 + distance)]
+    return centre_map((11, 21, 56), two_clicks, spacing, **settings)
+
+
+for distance in (4, 8, 12, 16, 20):
+    whole, cut = pair(distance, border=False), pair(distance)
+    share = ((whole > 0) & (cut == 0)).sum() / (whole > 0).sum()
+    print(f"{distance:2d} µm apart: {share:.1%} of the blobs is border")
+
+# %% [markdown]
+# Few, and none at all once the clicks are more than $2 d_m$ apart: both blobs have ended before they meet. Is it worth the
+# trouble? The exact map has two tips even without a border. But a network never draws the exact map: its answer is smoother. Blur
+# the target by 2 µm as a stand-in for that, and ask how deep the valley between the two tips is.
+
+
+# %%
+def blurred(distance, border):
+    """The map of two clicks, blurred by 2 µm."""
+    sigma = [2.0 / step for step in spacing]  # in voxels
+    return ndimage.gaussian_filter(pair(distance, border=border), sigma)
+
+
+def valley(distance, border):
+    """How high the midpoint is, as a share of the height at a click."""
+    line = blurred(distance, border)[5, 10, 15:]
+    return line[distance // 2] / line[0]
+
+
+# %%
+apart = np.arange(2, 21, 2)
+series = {
+    "with border": (apart, [valley(d, True) for d in apart]),
+    "without border": (apart, [valley(d, False) for d in apart]),
+}
+labels = {"x_label": "µm between clicks", "y_label": "midpoint / click"}
+figures.show(
+    figures.curves(series, **labels),
+    alt="Two falling curves: below about 14 µm the one without border lies "
+    "higher, above 1 at the far left; from 16 µm on both are the same",
+    caption="Blurred by 2 µm. Above 1 the midpoint is the higher one: two "
+    "cells have become one.",
+)
+
+# %%
+for distance in (2, 4, 6, 8):
+    maps = blurred(distance, True), blurred(distance, False)
+    found, without = (len(find_peaks(p, spacing, 0.1)[0]) for p in maps)
+    print(f"{distance} µm apart: {found} peaks with border, {without} without")
+
+# %% [markdown]
+# So the border helps just where the paper says, between adjacent cells, and only there. Do real nuclei come that close? In the two mouse
+# embryos of this book the closest clicks are far enough apart that the answer is no. Expect no difference on them.
+
+# %% tags=["nbval-ignore-output"]
+try:
+    name = "mouse_embryo_fluorescence"
+    embryos = data_download.load(name, progress=False)
+except InputError as reason:
+    embryos = [stack]
+    print(f"simulated stack, because: {reason}")
+for embryo in embryos:
+    given = embryo.image.shape, embryo.centres, embryo.spacing
+    whole, cut = centre_map(*given, border=False), centre_map(*given)
+    share = ((whole > 0) & (cut == 0)).sum() / (whole > 0).sum()
+    print(f"{len(embryo.centres):2d} cells: {share:.1%} of blobs is border")
+
+# %% [markdown]
+# And when clicks are *too* close, the border turns against us. Two clicks on a line, two voxels apart, then one:
+
+# %%
+for second_click in (5, 4):
+    two_clicks = [(0, 0, 3), (0, 0, second_click)]
+    print(centre_map((1, 1, 9), two_clicks, (1, 1, 1))[0, 0].round(2))
+
+# %% [markdown]
+# In neighbouring voxels both tips lie on the border, and the map is 0 where it should be 1. Two cells never have centres that
+# close; a double click on one cell does. Remove double clicks before training.
+#
+# ## Between voxels
+#
+# Our clicks are not whole numbers: a centroid rarely falls on the middle of a voxel. We compute $\mathcal{D}(x)$ from where the click is
+# and do not round it. Rounding would move a click by up to half a voxel along each axis, and the tip with it:
+
+# %%
+whole_numbers = np.rint(stack.centres)
+shift = np.linalg.norm((whole_numbers - stack.centres) * spacing, axis=1)
+change = np.abs(centre_map(shape, whole_numbers, spacing) - steady).max()
+print(f"rounding moves clicks by up to {shift.max():.1f} µm")
+print(f"and changes p(x) by up to {change:.2f}")
+tips = steady[tuple(whole_numbers.astype(int).T)]
+print(f"height of the tips: {tips.min():.2f} to {tips.max():.2f}")
+
+# %% [markdown]
+# The price: no voxel is exactly at a click, so no tip reaches 1. A threshold on peaks must leave room for that.
+#
+# ## Is our function right?
+#
+# `centre_map` visits only the voxels near each click. Below is Equation 1 word by word: every voxel, every click, and for the border
+# every corner of the voxel's box. If a corner is nearer to another click than to the voxel's own, the plane has passed.
+
+
+# %%
+def squared_distances(points):
+    """µm² from points (..., 3) in voxel units to all N clicks: (..., N)."""
+    offsets = (points[..., None, :] - stack.centres) * spacing
+    return (offsets**2).sum(axis=-1)
+
+
+voxels = np.moveaxis(np.indices(shape), 0, -1)  # (Z, Y, X, 3)
+to_all = squared_distances(voxels)  # (Z, Y, X, N)
+own = to_all.argmin(axis=-1)[..., None]  # (Z, Y, X, 1)
+border = np.zeros(shape, dtype=bool)
+for corner in np.ndindex(2, 2, 2):
+    from_corner = squared_distances(voxels + np.array(corner) - 0.5)
+    to_own = np.take_along_axis(from_corner, own, axis=-1)
+    border |= (from_corner < to_own).any(axis=-1)
+
+# %%
+D = np.sqrt(to_all.min(axis=-1))
+word_by_word = np.where(border | (D > 8.0), 0, np.exp(-2.0 * D / 8.0))
+fast = centre_map(shape, stack.centres, spacing, d_m=8.0, k=2.0)
+np.testing.assert_allclose(fast, word_by_word, atol=1e-6)
+print("both give the same map")
+
+# %% [markdown]
+# The long way computes a distance for every pair of voxel and click, so its cost is their product. The short way looks at one box of
+# width $2 d_m$ per click, however large the stack is. `make bench` measures the difference on your machine.
+#
+# ## Why not a ball, why not a Gaussian?
+#
+# **A ball** of ones is the simplest blob. It says *where* a cell is but not where its centre is: all its voxels are equal.
+# **A Gaussian** has a round top. Is the sharp tip better? Give all three the same width at half their height, add noise, and
+# measure how far the highest voxel lies from the click.
+
+# %%
+offsets = (np.indices((17, 33, 33)).T - (16, 16, 8)) * (1, 1, 2)
+D = np.linalg.norm(offsets, axis=-1)  # µm
+half = 8.0 * np.log(2) / 2  # µm, where exp(-2 D / 8) is one half
+blobs = {
+    "exponential": np.exp(-2 * D / 8),
+    "Gaussian": 0.5 ** ((D / half) ** 2),
+    "ball": (D <= half) * 1.0,
+}
+
+
+# %%
+def miss(blob, noise):
+    """Mean distance in µm from the click to the highest of noisy voxels."""
+    rng = np.random.default_rng(0)
+    noisy = (blob + noise * rng.normal(size=D.shape) for _ in range(200))
+    return float(np.mean([D.flat[np.argmax(volume)] for volume in noisy]))
+
+
+columns = {f"noise {n}": n for n in (0.05, 0.1, 0.2)}
+rows = {b: {c: miss(blobs[b], n) for c, n in columns.items()} for b in blobs}
+caption = "Mean distance in µm from the click to the highest voxel"
+style = {"header": "blob", "decimals": 1, "lower": list(columns)}
+figures.score_table(rows, caption=caption, **style)
+
+# %% [markdown]
+# With little noise the sharp tip wins, with much noise the Gaussian. The ball is always far behind. That is no proof: a
+# network's errors are not independent noise, and a smooth network cannot draw a perfectly sharp tip. A Gaussian also
+# does better when its centre is fitted from many voxels instead of read from one. So the tip is a fair choice for a method that
+# reads its map by local maxima, and not the only one.
+#
+# ## A target that is not yes or no
+#
+# S1 is trained with binary cross entropy, made for targets of 0 and 1. Ours lie between. For one voxel
+# with target $p$ and answer $q$ it is $-p \log q - (1 - p) \log (1 - q)$. Try all answers for three targets:
+
+# %%
+q = np.linspace(0.005, 0.995, 199)
+losses = {
+    p: -p * np.log(q) - (1 - p) * np.log(1 - q) for p in (1.0, 0.61, 0.14)
+}
+for p, loss in losses.items():
+    best = loss.argmin()
+    print(f"target {p}: best answer {q[best]:.2f}, loss {loss[best]:.2f}")
+
+# %%
+figures.show(
+    figures.curves(
+        {f"target {p}": (q, loss) for p, loss in losses.items()},
+        x_label="answer q of the network", y_label="binary cross entropy",
+    ),
+    alt="Three curves of the loss: for target 1 it falls to zero at the "
+    "right end; for 0.61 and 0.14 it is lowest at the target, well above zero",
+    caption="The best answer is the target, but its loss is zero for target "
+    "1 only.",
+)
+
+# %% [markdown]
+# The best answer is right, the loss is not zero. What remains is the **entropy** of the target. Averaged over the stack it
+# is a floor that no network can go below (`losses.entropy_floor`). The cell asserts that the perfect answer stands on it, and compares it with the
+# laziest soft answer, the mean of the map in every voxel:
+
+# %%
+cross_entropy = torch.nn.functional.binary_cross_entropy
+for k in (1, 2, 4):
+    p = torch.from_numpy(centre_map(shape, stack.centres, spacing, k=k))
+    perfect, floor = cross_entropy(p, p), entropy_floor(p)
+    constant = cross_entropy(torch.full_like(p, p.mean()), p)
+    assert torch.isclose(perfect, floor, rtol=1e-3)
+    print(
+        f"k = {k}: loss of the perfect answer {perfect:.3f}, "
+        f"of the mean everywhere {constant:.3f}"
+    )
+
+# %% [markdown]
+# So a curve that flattens above zero may have arrived. And losses of different $k$ cannot be compared: their floors differ. Watch the loss
+# minus its floor, and better still, the points that S1 finds.
+#
+# ## What we saw
+#
+# - Single voxels are too rare and too exact to learn from. Blobs are neither.
+# - Distances in µm keep blobs round; voxels counted as cubes stretch them.
+# - $d_m$ sets the size of a blob, $k$ its sharpness. The paper leaves both open.
+# - The border parts cells closer than $2 d_m$. Farther apart it touches nothing; in neighbouring voxels it erases the tips.
+# - A soft target has a floor. Loss zero does not exist.
+#
+# ## To go further
+#
+# The blob has one size, whatever the cell. So S1 is never told how large a cell is; the book's other steps
+# have to find out from the image. Targets that carry size, such as distances to the outline, need outlines, and those are
+# what we do not have. Whether $k$ and $d_m$ matter for the *final* masks is a question for training runs, which this page does not make.
+#
+# ## Exercises
+#
+# 1. Equation 1 jumps from $e^{-k}$ to 0 at $d_m$. Change the profile so that it ends in 0 without a jump. What happens to the tip?
+# 2. Two cells lie exactly above each other, in planes next to each other. What does the border do, and what would you change?
+# 3. Leave out half of the clicks. In which voxels is the target now wrong, and which of them will punish S1 most?
+# 4. Show that the border does not change when the clicks are numbered the other way round. Does the map without border change?

@@ -1,0 +1,413 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Metrics: what a good score means
+#
+# > **In this chapter**
+# >
+# > - **Three numbers, three questions.** IoU asks about voxels, SEG about true cells, MUCov about predicted cells.
+# > - **One table of counts** holds all that is needed for the three.
+# > - **Half a cell is a cliff.** A prediction that covers half of a cell or less counts as nothing.
+# > - **IoU can be had without finding cells**, where cells are bright.
+# > - **A column that falls can tell more than one that rises**: we read Table 1 of the paper with this in mind.
+#
+# Two methods outline the same cells. Which one is better, and better at what?
+#
+# This chapter is §4.2 of the paper. It takes about fifteen seconds and 0.5 GB of memory; no GPU is needed and nothing is trained.
+
+# %%
+import numpy as np
+
+from bfs_tutorial import baselines, explore, figures, metrics, simulate
+from bfs_tutorial.metrics import evaluate
+
+# %% [markdown]
+# ## One cell
+#
+# A cell is a set of voxels. Draw a true cell of 10 × 10 voxels and a predicted one that is moved by two voxels. Count what they share, and what
+# they cover together.
+
+# %%
+SHAPE = (1, 26, 60)  # (Z, Y, X): one plane, so that everything is seen
+
+
+def box(left, width=10, top=8, height=10):
+    """Mask of a rectangle in a plane of SHAPE."""
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[0, top : top + height, left : left + width] = True
+    return mask
+
+
+G, P = box(10), box(12)
+print(f"shared {(G & P).sum()}, together {(G | P).sum()}")
+print(f"shared / together = {(G & P).sum() / (G | P).sum():.2f}")
+
+# %% [markdown]
+# This ratio is the **intersection over union** of two sets,
+#
+# $$J(G, P) = \frac{|G \cap P|}{|G \cup P|},$$
+#
+# 1 for equal sets and 0 for sets that share nothing.
+#
+# > **Same thing, other names.** $J$ is the *Jaccard index*. *Dice*, or *F1 of voxels*, is $2J/(1+J)$: a larger number for the
+# > same picture, so check which one a paper prints.
+#
+# In three dimensions $J$ is harsher than it looks. Take a ball of 8 µm radius and draw it too small or too large:
+
+
+# %%
+def ball(radius, x=20, shape=(21, 41, 41)):
+    """Labels of one ball in a volume of 1 µm voxels."""
+    return baselines.balls(shape, [(10, 20, x)], (1, 1, 1), radius)
+
+
+truth = ball(8)
+for radius in (6, 7, 8, 9, 10):
+    iou = evaluate(ball(radius), truth)["IoU"]
+    print(f"radius {radius:2d} µm: J = {iou:.2f}")
+
+# %% [markdown]
+# One micrometre, a single voxel all around, costs about a third. Most voxels of a small ball lie near its surface. So do not read
+# 0.7 as "a bad outline": it may be one voxel off.
+#
+# ## Many cells: one table
+#
+# With many cells, someone must say which prediction belongs to which cell. All of it can be read from one table. Its entry
+# $n_{ij}$ counts the voxels that lie in true cell $i$ and in predicted cell $j$; row 0 and column 0 are the background.
+
+# %%
+truth = 1 * box(2) + 2 * box(14) + 3 * box(38)
+labels = 1 * box(3) + 2 * box(17) + 3 * box(29, 6) + 4 * box(50, 6)
+table = metrics.contingency_table(labels, truth)
+print(table)
+
+# %% [markdown]
+# The first two cells are found, moved by one and by three voxels. The third is missed, and two things are predicted where no
+# cell is. Now the three metrics, by hand:
+
+# %%
+overlap = table[1:, 1:]  # (true, predicted)
+true_sizes, sizes = table.sum(axis=1)[1:], table.sum(axis=0)[1:]
+J = overlap / (true_sizes[:, None] + sizes - overlap)
+covers = overlap > true_sizes[:, None] / 2  # more than half of a true cell
+best = J.argmax(axis=0), range(len(sizes))  # each prediction's best partner
+iou = overlap.sum() / (table.sum() - table[0, 0])
+seg = (J * covers).sum(axis=1).mean()  # a mean over true cells
+mucov = (J * covers)[best].mean()  # a mean over predicted cells
+print(f"IoU {iou:.2f}, SEG {seg:.2f}, MUCov {mucov:.2f}")
+
+# %% [markdown]
+# - **IoU**: are these voxels cell or not? It does not look at whose they are.
+# - **SEG** (Maška et al. 2014, the Cell Tracking Challenge): for each *true* cell, the $J$ of the prediction that covers more than
+#   half of it, 0 if there is none; then the mean. A missed cell costs.
+# - **MUCov**: for each *predicted* cell, its best $J$ with a true cell, 0 unless it covers more than half of that cell; then the mean.
+#   An invented cell costs.
+#
+# `metrics.evaluate` gives the same numbers, in one pass over the voxels; the next cell asserts it.
+
+# %%
+scores = evaluate(labels, truth)
+ours = [scores[name] for name in ("IoU", "SEG", "MUCov")]
+np.testing.assert_allclose(ours, [iou, seg, mucov])
+
+# %% [markdown]
+# ## Every mistake has its column
+#
+# Six predictions for the same three cells, each with one mistake:
+
+# %%
+truth = 1 * box(2) + 2 * box(13) + 3 * box(38)
+mistakes = {
+    "perfect": truth,
+    "one missed": truth * (truth != 3),
+    "one invented": truth + 4 * box(50, width=8),
+    "two merged": 1 * (box(2) | box(13)) + 3 * box(38),
+    "one split 6 : 4": truth + 3 * box(44, width=4),
+    "one split 5 : 5": truth + 3 * box(43, width=5),
+    "one too small": 1 * box(2) + 2 * box(13) + 3 * box(39, 7, 9, 7),
+}
+rows = {name: evaluate(labels, truth) for name, labels in mistakes.items()}
+
+# %%
+style = {"title": "three cells", "reference": "perfect", "limits": (0, 1)}
+plain = 0.35 * (truth > 0)
+figures.show(
+    figures.comparison(plain, mistakes, (1, 1, 1), 0, columns=3, **style),
+    alt="Eight small pictures of three squares: as they are, and with a "
+    "square missing, one added, two joined, one cut in two unequal parts, in "
+    "two halves, and one drawn too small",
+    caption="One mistake at a time. White lines show the true cells.",
+)
+
+# %%
+names = ["IoU", "SEG", "MUCov", "coverage"]
+caption = "The three metrics of the paper, and coverage, for each mistake"
+style = {"header": "mistake", "decimals": 2, "beside": list(rows)}
+figures.score_table(rows, names, caption=caption, **style)
+
+# %% [markdown]
+# Read it by columns.
+#
+# - **IoU** sees neither the merge nor the splits. Only voxels that are gained or lost move it.
+# - **SEG** sees what is missing and is blind to what is invented.
+# - **MUCov** sees what is invented and is blind to what is missing.
+# - **A merge**: the giant covers more than half of both cells, so SEG counts it twice, each time with a low $J$. For MUCov it is one bad
+#   prediction of two.
+# - **The last three rows** show the rule that we look at next: 6 : 4 leaves a cell, 5 : 5 leaves none, and so does a cell that is drawn too small.
+#
+# > **Checkpoint.** At this point we have: three numbers from one table, and a list of the mistakes that each of them can and
+# > cannot see. No single column is enough.
+#
+# ## More than half
+#
+# Why "more than half of the true cell"? Because at most one prediction can do that. The rule makes partners unique without
+# any search for the best matching. The price is a cliff. Let a ball shrink:
+
+# %%
+radii = np.arange(5, 10.01, 0.25)
+runs = [evaluate(ball(radius), ball(8)) for radius in radii]
+series = {n: (radii, [run[n] for run in runs]) for n in ("coverage", "SEG")}
+words = "predicted radius in µm, the true one is 8"
+figures.show(
+    figures.curves(series, x_label=words, y_label="score"),
+    alt="Two curves that rise to 1 at 8 µm and fall beyond; from about 6.5 "
+    "µm on they are one, below it SEG is zero while coverage falls gently",
+    caption="One ball of changing size. Below the cliff, SEG takes a fair "
+    "outline for a missed cell.",
+)
+
+# %%
+alive = [radius for radius, run in zip(radii, runs, strict=True) if run["SEG"]]
+print(f"SEG is above 0 from a radius of {min(alive)} µm on, of 8 µm")
+print(f"half the volume is {0.5 ** (1 / 3):.0%} of the radius")
+
+# %% [markdown]
+# A method whose cells are all a fifth too small in radius scores zero in SEG and in MUCov. The other side is no cliff: a prediction
+# twice too large still covers all of its cell. When a score jumps between two runs, look at the sizes before you look for reasons.
+#
+# ## Drag a ball
+#
+# Two true balls touch. The prediction of the left one is yours to move and to resize. Choose what is predicted elsewhere.
+
+# %%
+room, left, right = (21, 34, 56), (10, 17, 19), (10, 17, 35)  # voxels of 1 µm
+
+
+def balls(*points, radius=8):
+    """Mask of balls in the room."""
+    return baselines.balls(room, points, (1, 1, 1), radius) > 0
+
+
+two_balls = np.where(balls(left), 1, 2 * balls(right))
+elsewhere = {
+    "right cell": 2 * balls(right),
+    "nothing": 0 * two_balls,
+    "one too many": 2 * balls(right) + 4 * balls((10, 6, 50), radius=5),
+}
+
+
+def frame(shift, radius, rest):
+    """Draw the middle plane, truth in grey and prediction in colour."""
+    moved = balls((10, 17, 19 - shift), radius=radius)
+    labels = np.where(moved, 1, elsewhere[rest])
+    grey = 0.45 * (two_balls[10] > 0)
+    style = {"fill": 0.3, "zoom": 8, "limits": (0, 1)}
+    picture = figures.overlay(grey, labels[10], **style)
+    scores = evaluate(labels, two_balls)
+    shown = (f"{name} {scores[name]:.2f}" for name in ("IoU", "SEG", "MUCov"))
+    return picture, ", ".join(shown)
+
+
+# %%
+explore.explorable(
+    frame,
+    {
+        "shift": [0, 1, 2, 4, 6, 9, 12],
+        "radius": [5, 6, 7, 8, 9, 11],
+        "rest": list(elsewhere),
+    },
+    start={"shift": 2, "radius": 8}, units={"shift": "µm", "radius": "µm"},
+    labels={"rest": "elsewhere"},
+    alt=lambda shift, radius, rest: "Two touching true balls in grey. A "
+    f"predicted ball of radius {radius} µm, {shift} µm left of the left one; "
+    f"predicted elsewhere: {rest}",
+    caption="Truth in grey, predictions in colour, the middle plane of a "
+    "volume. The scores are those of the whole volume.",
+)
+
+# %% [markdown]
+# Three things to try. Shrink the radius from 7 to 6 µm: SEG and MUCov fall off the cliff, IoU only slips. Then lay the ball exactly
+# on its cell: without the right cell SEG halves and MUCov stays at 1; with an invented one MUCov falls and SEG stays.
+#
+# ## Two measures, almost one name
+#
+# The paper cites Silberman et al. 2014 for MUCov. Their *coverage* is a mean over the *true* cells: how well is each covered by its
+# best prediction? The numbers in the paper's table come from the protocol of QCANet (Tokuoka et al. 2020), whose tool takes the mean
+# over the *predictions*. These look in opposite directions. One scene tells them apart: all cells right, and as many invented.
+
+# %%
+true_boxes = 1 * box(2) + 2 * box(16)
+four_boxes = true_boxes + 3 * box(30) + 4 * box(44)
+for name, found in (
+    ("two invented", evaluate(four_boxes, true_boxes)),
+    ("two missed", evaluate(true_boxes, four_boxes)),
+):
+    coverage, mucov = found["coverage"], found["MUCov"]
+    print(f"{name}: coverage {coverage:.2f}, MUCov {mucov:.2f}")
+
+# %% [markdown]
+# They swap places. The paper describes MUCov as a sign of the absence of false positives, which fits the predictions' side. This
+# book uses MUCov in the sense of the table, and calls the other one coverage.
+#
+# ### When there is nothing
+#
+# A mean over nothing is not a number. Ours is 1 when the other side is empty too, and 0 otherwise: an empty prediction of
+# an empty plane is right.
+
+# %%
+nothing = np.zeros(SHAPE, dtype=int)
+cases = {
+    "nothing there, nothing predicted": (nothing, nothing),
+    "two cells, nothing predicted": (nothing, true_boxes),
+    "nothing there, two predicted": (true_boxes, nothing),
+}
+rows = {name: evaluate(*case) for name, case in cases.items()}
+columns = ["IoU", "SEG", "MUCov"]
+style = {"header": "case", "decimals": 0, "beside": list(rows)}
+figures.score_table(rows, columns, caption="Empty cases", **style)
+
+# %% [markdown]
+# ## Why IoU says little on bright nuclei
+#
+# In fluorescence, nuclei are bright and the ground is dark. A threshold finds the voxels, without a network and without a click. Take
+# three simulated stacks and give them two methods: a threshold alone, all of whose voxels are called *one* cell, and
+# a threshold followed by a watershed.
+
+
+# %%
+def mean_scores(modality, method):
+    """Mean of the scores of one method over three simulated stacks."""
+    stacks = simulate.dataset(modality, 3, seed=0)
+    runs = [evaluate(method(s, modality), s.labels) for s in stacks]
+    return {n: float(np.mean([run[n] for run in runs])) for n in columns}
+
+
+def one_mask(stack, modality):
+    signal = baselines.cell_signal(stack.image, stack.spacing, modality)
+    return baselines.bright_mask(signal).astype(int)
+
+
+def watershed(stack, modality):
+    return baselines.threshold_watershed(stack.image, stack.spacing, modality)
+
+
+# %%
+methods = {"threshold, one label": one_mask, "threshold, watershed": watershed}
+rows = {
+    f"{modality}: {name}": mean_scores(modality, method)
+    for modality in ("fluorescence", "bright-field")
+    for name, method in methods.items()
+}
+style = {"decimals": 2, "beside": list(rows)}
+caption = "Mean over three simulated stacks"
+figures.score_table(rows, columns, caption=caption, **style)
+
+# %% [markdown]
+# In fluorescence both rows have almost the same IoU. One of them found cells, the other found that some voxels are bright, and only SEG
+# and MUCov know the difference. In bright field all columns are low: there the threshold already fails at the voxels, and IoU means more.
+
+# %% [markdown]
+# ## Table 1 of the paper, read again
+#
+# These are the paper's own numbers on BBBC050, fluorescent nuclei of mouse embryos:
+
+# %%
+columns = ["IoU", "SEG", "MUCov"]
+table_1 = {
+    "3D Mask R-CNN (full masks)": (0.558, 0.476, 0.607),
+    "QCANet (full masks)": (0.746, 0.710, 0.721),
+    "pseudo labels": (0.506, 0.353, 0.399),
+    "BFS-Net, L_class": (0.603, 0.441, 0.506),
+    "BFS-Net, L_class + L_FL": (0.643, 0.530, 0.473),
+}
+paper = {n: dict(zip(columns, row, strict=True)) for n, row in table_1.items()}
+
+# %%
+figures.show(
+    figures.bars(paper, highlight=[name for name in paper if "BFS" in name]),
+    alt="Bars of five methods in three panels: the full BFS-Net is best of "
+    "the three trained on points in IoU and in SEG, but in MUCov it stands "
+    "below the one without the boundary loss",
+    caption="Table 1 of the paper as bars. QCANet and Mask R-CNN learnt from "
+    "full masks.",
+)
+
+# %% [markdown]
+# **The 86.2 %.** The paper writes that it reaches "86.2% IoU performance" of QCANet. No column holds 0.862. It is a ratio of two entries:
+
+# %%
+full, best = paper["BFS-Net, L_class + L_FL"], paper["QCANet (full masks)"]
+for name in columns:
+    ratio = full[name] / best[name]
+    print(f"{name}: {full[name]:.3f} / {best[name]:.3f} = {ratio:.1%}")
+
+# %% [markdown]
+# So the IoU is 0.643, and in the two columns that look at cells the share is lower. By IoU, as we saw on simulated stacks, a threshold competes.
+#
+# **MUCov falls when $\mathcal{L}_{FL}$ is added**, from 0.506 to 0.473, while SEG rises. The paper says "the result gets improves further in terms of
+# segmentation alignment" and does not mention the fall. What can it mean? Here a small fact helps.
+# In one stack with $N_G$ true and $N_P$ predicted cells,
+#
+# $$N_P \cdot \mathrm{MUCov} \le N_G \cdot \mathrm{SEG}.$$
+#
+# Each term on the left that is not zero is the $J$ of a prediction and a true cell of which it covers more than half. A true cell has
+# at most one such prediction, so no two terms share a true cell, and each appears in the sum on the right. We try to break it with random labels:
+
+# %%
+rng = np.random.default_rng(0)
+for _ in range(500):
+    truth, labels = rng.integers(0, 4, size=(2, 1, 3, 5))
+    s = evaluate(labels, truth)
+    assert s["n_predicted"] * s["MUCov"] <= s["n_truth"] * s["SEG"] + 1e-9
+print("held in 500 random cases")
+
+# %% [markdown]
+# So **wherever MUCov is larger than SEG, there are fewer predictions than cells**: some are missed or merged. That holds for each row of
+# Table 1 but one:
+
+# %%
+for name, row in paper.items():
+    fewer = row["MUCov"] > row["SEG"]
+    print(f"{name:26s} MUCov above SEG: {fewer}")
+
+# %% [markdown]
+# The table holds means over stacks, so strictly this says "in at least one stack". A reading that fits all of it: the
+# network without $\mathcal{L}_{FL}$ lost or merged cells; with it more true cells are matched, and more predictions that match nothing appear.
+# The table alone cannot prove it. The counts $N_P$ and $N_G$ would, and they are not printed. Ours are, in `results/`.
+#
+# ## What we saw
+#
+# - IoU counts voxels, SEG asks for missed cells, MUCov for invented ones. One contingency table gives all three.
+# - Splits and merges are invisible to IoU. A threshold can have a good IoU and no cell.
+# - In three dimensions one voxel all around costs about a third of $J$, and below half of a cell SEG and MUCov are zero.
+# - MUCov above SEG means fewer predictions than cells.
+# - A ratio of two scores is not a score.
+#
+# ## To go further
+#
+# None of the three says *where* an outline is wrong. Distances between surfaces in µm do, and average precision over several thresholds of $J$ replaces
+# one cliff by many small steps. Few stacks have few cells: give the spread over stacks, and over seeds, beside each mean.
+# And no metric is better than its truth. Two experts who outline the same nuclei will not agree in every voxel.
+#
+# ## Exercises
+#
+# 1. Draw a prediction with IoU 1 and SEG 0. How many true cells does it need?
+# 2. Find a prediction for which adding one more object raises MUCov. What must the object be like?
+# 3. Replace the rule "more than half of the true cell" by $J > 0.5$. Which rows of the table of mistakes change?
+# 4. For which scenes is $N_P \cdot \mathrm{MUCov} = N_G \cdot \mathrm{SEG}$ exactly?

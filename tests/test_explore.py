@@ -1,0 +1,278 @@
+"""Explorables: what is stored, ids, alt texts, the same frames live and on the page, the boundary loss, bad input."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from bfs_tutorial import explore, losses
+from bfs_tutorial.errors import InputError
+
+SPACING = (1.0, 0.5, 0.5)
+
+
+def ramp(slope, side="left"):
+    """A grey ramp whose brightest column tells the parameters, and a text."""
+    row = np.arange(16) * slope
+    row = row if side == "right" else row[::-1]
+    return np.tile(row, (8, 1)).astype(np.uint8), f"slope {slope:g}, {side}"
+
+
+def say(slope, side="left"):
+    return f"A ramp of slope {slope:g} that is bright on the {side}"
+
+
+VALUES = {"slope": [1.0, 2.5, 4.0], "side": ["left", "right"]}
+
+
+def made_of_ramps():
+    names = {"labels": {"slope": "slope s"}, "units": {"slope": "µm"}, "start": {"slope": 2.5}}
+    return explore.explorable(ramp, VALUES, alt=say, caption="A < b.", **names)
+
+
+@pytest.fixture
+def ramps():
+    return made_of_ramps()
+
+
+@pytest.fixture(scope="module")
+def cell():
+    """An image of a blurred ball of radius 3 µm, its mask, and the middle plane and row."""
+    shape = (12, 24, 24)
+    centre = [(n - 1) / 2 for n in shape]
+    truth = explore.soft_ball(shape, centre, 3.0, SPACING)
+    image = losses.smooth(truth, 0.5, SPACING)
+    return ((image - image.mean()) / image.std()).numpy(), truth, (6, 12)
+
+
+def stored(html):
+    """The pictures and frames in the script of a page."""
+    script = html[html.index("<script>") :]
+    lists = re.search(r"const pictures = (\[.*?\]), frames = (\[.*\]), shown = (\[.*?\]);\n", script)
+    return [json.loads(part) for part in lists.groups()]
+
+
+def pixels(uri):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
+
+
+def test_the_page_stores_every_combination_and_shows_the_start(ramps):
+    pictures, frames, shown = stored(ramps.html)
+    assert len(frames) == len(list(ramps.settings())) == 6
+    for (layers, alt, text), values in zip(frames, ramps.settings(), strict=True):
+        assert np.array_equal(pixels(pictures[layers[0]]), ramp(**values)[0])
+        assert (alt, text) == (say(**values), ramp(**values)[1])
+    assert shown == [["1 µm", "2.5 µm", "4 µm"], ["left", "right"]]
+    first = re.search(r'<img class="[^"]*" style="[^"]*" alt="([^"]+)" src="([^"]+)">', ramps.html)
+    assert first[1] == say(2.5, "left")
+    assert np.array_equal(pixels(first[2]), ramp(2.5, "left")[0])
+
+
+def test_every_alt_text_is_different_and_long_enough(ramps):
+    alts = [alt for _, alt, _ in stored(ramps.html)[1]]
+    assert len(set(alts)) == 6
+    assert min(map(len, alts)) >= 20
+
+
+def test_controls_are_native_named_and_disabled_until_the_script_runs(ramps):
+    page = ramps.html[: ramps.html.index("<script>")]
+    inputs = re.findall(r"<input [^>]*>", page)
+    assert len(inputs) == 3  # a slider and two radio buttons
+    assert all(" disabled" in found for found in inputs)
+    assert 'type="range" min="0" max="2" step="1" value="1" aria-valuetext="2.5 µm"' in inputs[0]
+    assert "<label><span>slope s</span><input" in page
+    assert '<output aria-live="off">2.5 µm</output>' in page
+    assert 'role="radiogroup" aria-label="side"' in page
+    assert "A &lt; b." in page
+
+
+def test_the_same_code_gives_the_same_page_and_another_an_other_id(ramps):
+    again = made_of_ramps()
+    other = explore.explorable(ramp, VALUES, alt=say)
+    assert again.html == ramps.html
+    ids = [re.search(r'id="(bfs-[0-9a-f]{10})"', made.html)[1] for made in (ramps, other)]
+    assert ids[0] != ids[1]
+    assert repr(ramps) == "<explorable: slope s, side>"
+
+
+def test_a_page_names_no_other_file(ramps):
+    assert re.findall(r'(?:src|href)="(?!data:)', ramps.html) == []
+    assert "http" not in ramps.html
+
+
+def test_no_text_can_end_the_script():
+    made = explore.explorable(
+        lambda n: (np.zeros((2, 2), np.uint8), "</script>@FRAMES@"), {"n": [1, 2]}, alt=lambda n: 9 * "</p> "
+    )
+    assert made.html.count("</script>") == 1
+    assert stored(made.html)[1][0][2] == "</script>@FRAMES@"
+
+
+def test_equal_pictures_are_stored_once():
+    pairs = lambda n: np.full((4, 4), n // 2, np.uint8)  # noqa: E731
+    made = explore.explorable(pairs, {"n": [0, 1, 2, 3]}, alt=lambda n: f"a square whose grey is {n}")
+    assert len(stored(made.html)[0]) == 2
+
+
+def test_figures_rgb_arrays_png_and_svg_are_pictures():
+    figure = Figure(figsize=(2, 1))
+    figure.add_axes((0, 0, 1, 1)).plot([0, 1])
+    colours = np.random.default_rng(0).integers(0, 255, (5, 7, 3)).astype(np.uint8)
+    assert pixels(explore.encode(figure)[0]).shape == (120, 240)  # a palette: one number a pixel
+    assert explore.encode(figure)[1] == 200
+    assert pixels(explore.encode(colours)[0]).shape == (5, 7)
+    png = base64.b64decode(explore.encode(colours)[0].partition(",")[2])
+    assert explore.encode(png)[0].endswith(base64.b64encode(png).decode())
+    assert explore.encode("<svg/>")[0].startswith("data:image/svg+xml;base64,")
+
+
+def test_several_panels_are_one_picture_to_a_screen_reader():
+    grey = np.zeros((4, 4), np.uint8)
+    frame = explore.Frame([explore.Panel({"a": grey, "b": grey}, "two", 100, True), explore.Panel({"c": grey})], "x")
+    made = explore.explorable(lambda n: frame, {"n": [1, 2]}, alt=lambda n: f"three grey squares, number {n}")
+    assert 'role="img" aria-label="three grey squares, number 2"' in made.html
+    assert re.findall(r'<img[^>]* alt="([^"]*)"', made.html) == ["a", "b", "c"]
+    assert made.html.count("bfs-layers bfs-multiply") == 1
+
+
+def test_live_widgets_draw_the_same_frames_for_any_value(ramps):
+    box = ramps.widget()
+    slider, choice, picture = box.children
+    assert (slider.value, choice.value) == (2.5, "left")
+    slider.value, choice.value = 3.3, "right"
+    assert say(3.3, "right") in picture.value
+    assert "slope 3.3, right" in picture.value
+    assert "<script" not in picture.value and "<input" not in picture.value
+    shown = re.search(r'src="([^"]+)"', picture.value)[1]
+    assert np.array_equal(pixels(shown), ramp(3.3, "right")[0])
+
+
+def test_whole_numbers_get_a_whole_slider_and_a_dict_a_choice():
+    made = explore.explorable(
+        lambda z, on: np.zeros((2, 2), np.uint8), {"z": range(3), "on": {"with": True, "without": False}},
+        alt=lambda z, on: f"a black square at {z}, {on}",
+    )  # fmt: skip
+    z, on, _ = made.widget().children
+    assert (type(z).__name__, z.step, z.value) == ("IntSlider", 1, 1)
+    assert on.value is True
+    assert stored(made.html)[2][1] == ["with", "without"]
+
+
+def test_importing_it_does_not_import_the_widgets():
+    code = "import sys; import bfs_tutorial.explore; sys.exit('ipywidgets' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"parameters": {"slope": [2, 1]}}, "rising order"),
+        ({"parameters": {"slope": [1]}}, "two or more"),
+        ({"parameters": {"slope": "12"}}, "expected a list"),
+        ({"parameters": {}}, "no parameters"),
+        ({"parameters": {"hill": [1, 2]}}, "ramp cannot be called with hill"),
+        ({"start": {"slope": 7}}, "start of 'slope' is 7"),
+        ({"units": {"side": "µm", "depth": "µm"}}, "units names 'depth'"),
+        ({"parameters": {"slope": list(range(500))}}, "500 combinations"),
+        ({"alt": lambda slope, side="": "short"}, "alt text 'short'"),
+    ],
+)
+def test_bad_parameters_are_refused_in_words(changes, message):
+    options = {"parameters": VALUES, "alt": say} | changes
+    with pytest.raises(InputError, match=message):
+        explore.explorable(ramp, options.pop("parameters"), **options)
+
+
+@pytest.mark.parametrize("picture", [np.zeros((3, 3)), np.zeros(3, np.uint8), np.zeros((3, 3, 4), np.uint8), 7, "text"])
+def test_what_is_no_picture_is_refused(picture):
+    with pytest.raises(InputError, match="a frame holds a"):
+        explore.encode(picture)
+
+
+def test_frames_of_another_structure_or_too_many_bytes_are_refused():
+    noise = np.random.default_rng(0)
+    grey = np.zeros((2, 2), np.uint8)
+    uneven = lambda n: explore.Frame([explore.Panel({"a": grey})] * n)  # noqa: E731
+    heavy = lambda n: noise.integers(0, 255, (600, 600)).astype(np.uint8)  # noqa: E731
+    for frame, message in ((uneven, "other panels"), (heavy, "offer fewer values")):
+        with pytest.raises(InputError, match=message):
+            explore.explorable(frame, {"n": [1, 2, 3]}, alt=lambda n: f"a picture of nothing {n}")._repr_html_()
+
+
+# ---- the boundary loss ---------------------------------------------------------------------------------------
+
+
+def test_the_pictures_of_the_boundary_loss_multiply_to_its_product(cell):
+    image, mask, (z, y) = cell
+    made = explore.boundary_frame(image, mask, SPACING, (z, y))(1.0, 0.8, "gradient", 2.0, "std")
+    product = made.panels[3]
+    assert product.multiply
+    drawn = np.prod([layer / 255 for layer in product.layers.values()], axis=0)
+    border = losses.gradient_magnitude(mask, 1.0, SPACING)
+    weight = losses.edge_weight(torch.from_numpy(image), SPACING, 0.8, "gradient")
+    assert np.abs(drawn - (border * weight)[z].numpy() / border[z].max().item()).max() < 2 / explore.GREYS
+
+
+@pytest.mark.parametrize("edge", losses.EDGES)
+def test_the_text_of_the_boundary_loss_is_the_loss(cell, edge):
+    image, mask, at = cell
+    text = explore.boundary_frame(image, mask, SPACING, at)(1.0, 0.8, edge, 1.0, "none").text
+    options = {"sigma_mask": 1.0, "sigma_image": 0.8, "edge": edge, "p": 1.0, "scale": "none"}
+    values = [
+        losses.boundary_loss(mask, torch.from_numpy(image), SPACING, reduction=r, **options)
+        for r in ("sum", "mean", "ratio")
+    ]
+    assert text == "sum {:.0f} · mean {:.4f} · ratio {:.2f}".format(*values)
+
+
+def test_a_weight_and_a_loss_of_ones_own_are_used(cell):
+    image, mask, at = cell
+
+    def half(image, spacing, sigma, edge, p, scale):
+        return torch.full_like(image, 0.5)
+
+    def volume(mask, image, spacing):
+        return mask.sum()
+
+    frame = explore.boundary_frame(image, mask, SPACING, at, weight=half, loss=volume)(1.0, 1.0)
+    assert "ratio 0.50" in frame.text
+    assert f"volume {mask.sum():.4g}" in frame.text
+    assert set(np.unique(frame.panels[2].layers["weight"])) <= {127, 128, 130, 125}
+
+
+def test_the_boundary_loss_refuses_other_shapes_and_places(cell):
+    image, mask, _ = cell
+    with pytest.raises(InputError, match="expected one shape"):
+        explore.boundary_frame(image[1:], mask, SPACING, (2, 2))
+    with pytest.raises(InputError, match="plane 12, row 2"):
+        explore.boundary_frame(image, mask, SPACING, (12, 2))
+
+
+def test_a_soft_ball_is_half_on_its_surface():
+    ball = explore.soft_ball((9, 17, 17), (4, 8, 8), 3.0, SPACING)
+    assert ball[4, 8, 8] > 0.99
+    assert ball[4, 8, 14] == pytest.approx(0.5)  # 6 voxels of 0.5 µm
+    assert ball[7, 8, 8] == pytest.approx(0.5)
+    assert ball[0, 0, 0] < 0.01
+
+
+def test_the_profile_figure_has_a_row_for_each_stack(cell):
+    image, mask, at = cell
+    truth = mask.numpy() > 0.5
+    figure = explore.profile_figure(
+        {"a": (image, SPACING, truth), "b": (image, SPACING, truth)}, 1.0, {"a": at, "b": at}
+    )
+    assert len(figure.axes) == 8
+    gradient = figure.axes[3].lines[1].get_ydata()
+    edges = np.flatnonzero(np.diff(truth[at].astype(int)))
+    assert abs(np.argmax(gradient[:12]) - edges[0]) <= 1  # at a step the gradient peaks on the border
