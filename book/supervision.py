@@ -1,0 +1,446 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Supervision: what a label costs, and what is free
+#
+# > **In this chapter**
+# >
+# > - **A mask costs hundreds of decisions per cell**, a box costs six numbers, a point three.
+# > - **Each label knows something on its own.** A box knows the size of a cell; a point does not.
+# > - **Without any label**, a threshold and a watershed do well on bright nuclei. Whoever learns must beat them.
+# > - **In bright field the classical way breaks**, and no choice of its threshold repairs it.
+# > - **Points with a network** is an old family. Its members differ in what they do when a new image comes.
+#
+# Somebody must tell a network what a cell is. How little is enough, and what can be had from nobody at all?
+#
+# This chapter is §2 of the paper, with the baselines that the rest of the book has to beat. It takes about twenty seconds and 0.5 GB
+# of memory; no GPU is needed and nothing is trained.
+
+# %%
+import numpy as np
+from scipy import ndimage
+from scipy.stats import rankdata
+from skimage.measure import find_contours
+
+from bfs_tutorial import baselines, explore, figures, simulate
+from bfs_tutorial.instances import assign_instances
+from bfs_tutorial.metrics import evaluate
+
+# %% [markdown]
+# ## Mask, box, point
+#
+# In a simulated stack every voxel's owner is known, so we can count what an annotator would have had to decide. A
+# mask is drawn plane by plane, along the outline of each cell.
+
+# %%
+stack = simulate.fluorescence(1)
+truth, spacing = stack.labels, stack.spacing  # (Z, Y, X), (z, y, x) µm
+n_cells, drawn, clicked_on = len(stack.centres), 0, 0
+for plane in truth:
+    for number in np.unique(plane[plane > 0]):
+        cell = plane == number
+        drawn += 1
+        clicked_on += (cell & ~ndimage.binary_erosion(cell)).sum()
+print(f"{n_cells} cells, cut {drawn} times by {len(truth)} planes")
+
+# %%
+costs = {
+    "every voxel": truth.size,
+    "voxels inside cells": (truth > 0).sum(),
+    "voxels along outlines": clicked_on,
+    "boxes, 6 numbers each": 6 * n_cells,
+    "points, 3 numbers each": 3 * n_cells,
+}
+
+# %%
+rows = {
+    name: {"in the stack": f"{count}", "per cell": f"{count / n_cells:.0f}"}
+    for name, count in costs.items()
+}
+caption = "What somebody must decide on in one stack"
+figures.score_table(rows, caption=caption, header="label")
+
+# %% [markdown]
+# Between outlines and points lie two orders of magnitude. These are counts and not minutes: a click takes longer than a stretch of an outline, and finding
+# a cell in a stack takes longer than the click. But the order stays.
+#
+# > **Same thing, other names.** Learning from less than the wanted answer is *weak supervision*. With points it is also called
+# > *point supervision*; with labels for some stacks only, *semi-supervised*. A label that a program made is a *pseudo label*.
+#
+# ## What a label says on its own
+#
+# Before any learning: take each kind of label at its word. Fill the box. Or draw the ellipsoid that touches its faces. Or draw a ball at each point, of one radius for all.
+
+
+# %%
+def boxes(ellipsoid):
+    """Labels of all boxes around the true cells, filled or as ellipsoids."""
+    labels, grid = np.zeros_like(truth), np.indices(truth.shape)
+    for number, box in enumerate(ndimage.find_objects(truth), start=1):
+        middle = np.array([(s.start + s.stop - 1) / 2 for s in box])
+        half = np.array([(s.stop - s.start) / 2 for s in box])
+        away = np.abs(grid.T - middle) / half  # (X, Y, Z, 3), 1 = a face
+        far = np.linalg.norm(away, axis=-1) if ellipsoid else away.max(axis=-1)
+        labels[(far.T <= 1) & (labels == 0)] = number
+    return labels
+
+
+def ball(radius):
+    """Labels of a ball of one radius in µm at every point."""
+    return baselines.balls(truth.shape, stack.centres, spacing, radius)
+
+
+# %%
+guesses = {
+    "truth": truth,
+    "boxes": boxes(False),
+    "ellipsoids in boxes": boxes(True),
+    "balls of 8 µm": ball(8),
+}
+
+# %%
+style = {"reference": "truth", "fill": 0.3, "columns": 5}
+figures.show(
+    figures.comparison(stack.image, guesses, spacing, 8, **style),
+    alt="Five pictures of one plane: bright cells; their true outlines; "
+    "rectangles that overlap each other; ellipses close to the truth; circles "
+    "too large for small cells and too small for large ones",
+    caption="One plane. White lines show the truth.",
+)
+
+# %%
+names = ["IoU", "SEG", "MUCov"]
+guesses |= {f"balls of {r} µm": ball(r) for r in (9, 10)}
+rows = {name: evaluate(labels, truth) for name, labels in guesses.items()}
+style = {"header": "label taken at its word", "decimals": 2}
+caption = "Labels without any learning, one stack"
+figures.score_table(rows, names, caption=caption, beside=["truth"], **style)
+
+# %% [markdown]
+# The box knows the size of its cell, and with the guess that cells are ellipsoids it is a very good label. (Our simulated cells are nearly
+# ellipsoids, so this flatters the box.) A point says nothing about size. Someone has to choose the radius:
+
+# %%
+radii = np.arange(5, 12.01, 0.5)
+scores = [evaluate(ball(radius), truth) for radius in radii]
+series = {n: (radii, [s[n] for s in scores]) for n in ("IoU", "SEG")}
+figures.show(
+    figures.curves(series, x_label="radius in µm", y_label="score"),
+    alt="Two curves over the radius that rise to a round top near 10 µm and "
+    "fall; from 6 µm on SEG lies below IoU, and far below it at 8 µm",
+    caption="One radius for all cells. The best one was found with the truth.",
+)
+
+# %% [markdown]
+# So one good number, the typical size, and the right points already give a fair score. We keep 9 µm for all stacks; tuned to each
+# stack the score would be higher. Where this book judges a network, a row of balls stands beside it: **what it does not add to this row, it has not learnt.**
+#
+# ## No label at all
+#
+# Nuclei in fluorescence are bright. The classical recipe needs nobody:
+#
+# 1. Blur a little, and take what is brighter than a threshold. Otsu 1979 finds the threshold that parts grey values best.
+# 2. Measure how deep each voxel lies inside that mask.
+# 3. Put a marker on each local maximum of the depth, and let a **watershed** divide the mask among the markers.
+
+# %%
+signal = baselines.cell_signal(stack.image, spacing)
+mask = baselines.bright_mask(signal)
+depth = ndimage.distance_transform_edt(mask, spacing)  # µm
+labels = baselines.threshold_watershed(stack.image, spacing)
+print(f"{len(np.unique(labels)) - 1} cells found, {n_cells} are there")
+
+# %%
+steps = {"image": stack.image, "mask": mask * 1.0, "depth": depth}
+kinds = {"mask": "map", "depth": "map"}
+figures.show(
+    figures.panels(
+        steps, spacing, 8, kinds=kinds, units={"depth": "µm"}, labels=labels
+    ),
+    alt="Three pictures of one plane with the outlines that were found: the "
+    "image; a white mask of joined discs; a map of soft hills, one for each "
+    "cell",
+    caption="Threshold, depth, and the outlines that the watershed draws.",
+)
+
+# %% [markdown]
+# **Voronoi-Otsu labelling** (Haase 2020) is a cousin: its markers are the maxima of a broadly blurred image, and each voxel of the mask
+# goes to its nearest marker. And if we do have points, we may give *them* to the watershed as markers and need no maxima. Three methods
+# without learning, and the balls:
+
+
+# %%
+def watershed(stack, modality):
+    return baselines.threshold_watershed(stack.image, stack.spacing, modality)
+
+
+def voronoi(stack, modality):
+    return baselines.voronoi_otsu(stack.image, stack.spacing, modality)
+
+
+def points_watershed(stack, modality):
+    signal = baselines.cell_signal(stack.image, stack.spacing, modality)
+    mask = baselines.bright_mask(signal)
+    return assign_instances(mask, stack.centres, stack.spacing)
+
+
+def fixed_balls(stack, modality):
+    shape = stack.labels.shape
+    return baselines.balls(shape, stack.centres, stack.spacing, 9.0)
+
+
+# %%
+methods = {
+    "threshold, watershed": watershed,
+    "Voronoi-Otsu": voronoi,
+    "threshold, points as markers": points_watershed,
+    "balls of 9 µm at the points": fixed_balls,
+}
+
+
+def table(modality):
+    """Mean scores of all methods over three stacks of one modality."""
+    stacks = simulate.dataset(modality, 3, seed=0)
+    rows = {}
+    for name, method in methods.items():
+        runs = [evaluate(method(s, modality), s.labels) for s in stacks]
+        rows[name] = {n: float(np.mean([r[n] for r in runs])) for n in names}
+    return rows
+
+
+# %%
+in_fluorescence = table("fluorescence")
+caption = "Fluorescence, mean of three simulated stacks; nothing was trained"
+figures.score_table(in_fluorescence, names, caption=caption, decimals=2)
+
+# %% [markdown]
+# The first two rows need no label. The last two are given true points of the *test* stack, which no real method has: read them as "if
+# the points were perfect". With perfect points the watershed's SEG rises and its IoU hardly moves. The voxels were known
+# before; what points add is whose they are.
+#
+# > **Checkpoint.** At this point we have: the price of three kinds of label, what each knows by itself, and a classical recipe that on
+# > bright cells is a serious opponent. Now the same recipe meets bright field.
+#
+# ## Where it breaks
+#
+# In bright field a cell is as often darker as brighter than its surroundings. A signal that does better is the local standard deviation:
+# where it is restless, there is a cell. We use it for the same four rows.
+
+# %%
+in_bright_field = table("bright-field")
+caption = "Bright field, the same cells, mean of three simulated stacks"
+figures.score_table(in_bright_field, names, caption=caption, decimals=2)
+
+# %%
+for name in ("threshold, watershed", "threshold, points as markers"):
+    fell = [in_fluorescence[name][n] - in_bright_field[name][n] for n in names]
+    print(f"{name}: every column falls by {min(fell):.1f} or more")
+    assert min(fell) > 0.4
+
+# %% [markdown]
+# The balls do not look at the image, so their row is the same. All that look at it break down, even with perfect points. Why? Ask how well the
+# signal alone tells cell from background. The **AUC** is the chance that a random voxel inside a cell has a higher signal than one
+# outside: 1 is perfect, 0.5 is a coin.
+
+
+# %%
+def auc(values, inside):
+    """Chance that a voxel inside has a higher value than one outside."""
+    ranks = rankdata(values)[inside.ravel()]
+    n, m = inside.sum(), (~inside).sum()
+    return (ranks.sum() - n * (n + 1) / 2) / (n * m)
+
+
+# %%
+bright = simulate.bright_field(1)  # the same cells as in `stack`
+restless = baselines.cell_signal(bright.image, spacing, "bright-field")
+inside = truth > 0
+print(f"fluorescence, brightness:   AUC {auc(signal, inside):.2f}")
+print(f"bright field, brightness:   AUC {auc(bright.image, inside):.2f}")
+print(f"bright field, restlessness: AUC {auc(restless, inside):.2f}")
+
+# %% [markdown]
+# Brightness is a coin. Restlessness is better, but look at it from the side:
+
+# %%
+views = {"image": bright.image, "restlessness": restless}
+views = {n: np.swapaxes(v[::-1], 0, 1) for n, v in views.items()}
+row = int(np.bincount(np.nonzero(truth)[1]).argmax())  # y, many cells
+
+# %%
+figures.show(
+    figures.panels(
+        views, (1, 2, 1), row, kinds={"restlessness": "map"}, columns=1,
+        units={"restlessness": "local standard deviation, counts"},
+        labels=np.swapaxes(truth[::-1], 0, 1),
+    ),
+    alt="Two views from the side with true outlines: grey columns, dark below "
+    "and bright above; a map with bright stripes that run from bottom to top "
+    "and are weaker inside the outlines",
+    caption="Bright field from the side. The signal is strong in the whole "
+    "column of a cell, and weakest where the cell is.",
+)
+
+# %% [markdown]
+# The signal finds the column and not the cell. That is a property of the light (the chapter on bright field shows why), so a
+# better threshold cannot help. Convince yourself: choose what share of the voxels is called cell, from few to many.
+
+# %% tags=["hide-input"]
+shares = [1, 2, 4, 6, 8, 10, 14, 20, 30, 50]  # % of all voxels
+stacks = {"fluorescence": (stack, signal), "bright field": (bright, restless)}
+code = {"fluorescence": "fluorescence", "bright field": "bright-field"}
+found, scored = {}, {}
+for name, (seen, values) in stacks.items():
+    for share in shares:
+        cut = float(np.percentile(values, 100 - share))
+        labels = baselines.threshold_watershed(
+            seen.image, spacing, code[name], threshold=cut
+        )
+        found[name, share] = labels
+        scored[name, share] = evaluate(labels, truth)
+
+
+def svg(content, width, height):
+    """A transparent picture to lay over one of width x height pixels."""
+    size = f'width="{width}" height="{height}"'
+    box = f'viewBox="0 0 {width} {height}"'
+    top = '<svg xmlns="http://www.w3.org/2000/svg"'
+    return f"{top} {size} {box}>{content}</svg>"
+
+
+def outlines(plane):
+    """Draw the outlines of all labels of a plane as white lines."""
+    lines = []
+    for number in np.unique(plane[plane > 0]):
+        for path in find_contours(np.pad(plane == number, 1), 0.5):
+            dots = " ".join(f"{c - 0.5:.1f},{r - 0.5:.1f}" for r, c in path)
+            lines.append(f'<polyline points="{dots}" fill="none" '
+                         'stroke="#fff" stroke-width="1"/>')
+    return svg("".join(lines), plane.shape[1], plane.shape[0])
+
+
+@figures.style()
+def draw_scores(name):
+    """Draw all scores of one modality over the share of voxels."""
+    figure = figures.Figure(figsize=(3.2, 3.0))
+    axes = figure.add_axes((0.16, 0.16, 0.8, 0.72))
+    for n, colour in zip(names, figures.LINES, strict=False):
+        values = [scored[name, share][n] for share in shares]
+        axes.plot(range(len(shares)), values, "o-", ms=3, c=colour, label=n)
+    axes.set(xlim=(-0.4, 9.4), ylim=(0, 1), xlabel="voxels called cell, %")
+    axes.set_xticks(range(len(shares)), shares)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3,
+                frameon=False, handlelength=1)
+    axes.grid(axis="y")
+    return figure
+
+
+def frame(share, modality):
+    """Show what a threshold finds in one plane, and all its scores."""
+    labels = figures.match_colours(found[modality, share], truth)
+    picture = figures.overlay(stacks[modality][0].image[8], labels[8],
+                              fill=0.4, outline=0)
+    x = 320 * (0.16 + 0.8 * (shares.index(share) + 0.4) / 9.8)
+    now = svg(f'<path d="M{x:.1f} 36V252" stroke="#333" stroke-dasharray='
+              '"4 3"/>', 320, 300)
+    left = explore.Panel({"found": picture, "truth": outlines(truth[8])},
+                         "found, truth in white", 300)
+    right = explore.Panel({"scores": curves[modality], "now": now},
+                          "scores in the whole stack", 320)
+    score = scored[modality, share]
+    text = f"{score['n_predicted']:.0f} found of {n_cells}, "
+    return explore.Frame([left, right], text + f"SEG {score['SEG']:.2f}")
+
+
+curves = {name: draw_scores(name) for name in stacks}
+
+# %%
+explore.explorable(
+    frame,
+    {"share": shares, "modality": list(stacks)},
+    start={"share": 8}, units={"share": "%"},
+    labels={"share": "called cell", "modality": "image"},
+    alt=lambda share, modality: f"One plane in {modality}: what is found "
+    f"when {share} % of the voxels are called cell, with the true outlines; "
+    "and the curves of IoU, SEG and MUCov",
+    caption="Threshold and watershed for ten thresholds. In fluorescence "
+    "there is a good one; in bright field there is none.",
+)
+
+# %%
+best = {
+    name: max(scored[name, share]["SEG"] for share in shares)
+    for name in stacks
+}
+for name, score in best.items():
+    print(f"{name}: best SEG {score:.1f}")
+assert best["fluorescence"] > 0.6 and best["bright field"] < 0.2
+print(f"truly cell: {inside.mean():.0%} of the voxels")
+
+# %% [markdown]
+# Even the best threshold, chosen with the truth in hand, leaves bright field near zero. That is the case for learning. It is also the honest
+# size of the case: in fluorescence the slider has a position that needs no network.
+#
+# `baselines.tune` chooses settings on training stacks by their masks. That uses *more* truth than a network with points does,
+# so it favours the baseline. We do it so on purpose where the book compares.
+#
+# ## Learning from little: the family
+#
+# The paper places itself among methods that learn from points or boxes. They share a plan, make masks out of weak labels and learn
+# from these, and differ in two columns: what they need, and what has to be done for each new image.
+#
+# | Method | Needs | Makes a mask from | For a new image |
+# |---|---|---|---|
+# | Zhou et al. 2018 (PRM) | class of an image | response traced back from each peak, object proposals | one backward pass per peak |
+# | Zhao et al. 2018 | 3D boxes, a few full masks | a network inside each box | one pass, then one per box |
+# | Qu et al. 2019 | points | Voronoi cells and k-means of colours, as two noisy labels | one pass |
+# | Yoo et al. 2019 (PseudoEdgeNet) | points | a second small network for edges | one pass |
+# | Nishimura et al. 2019 | points | guided back-propagation per cell, graph cut | one backward pass and a cut per cell |
+# | Dong et al. 2019 | points, 3D | peak response in 3D | one backward pass per cell |
+# | BFS-Net 2022 | points, 3D | peak response, **in training only** | two passes, watershed |
+#
+# Read the last column. Where a mask comes from a response that is traced back, every cell costs a backward pass through the network. The paper
+# pays this once, for the training stacks, and lets a second network learn the result. Count passes for stacks of growing size:
+
+# %%
+for side in (128, 256, 512):
+    volume = 32 * side**2  # µm³, at the density of our stack
+    cells = round(n_cells * volume / (32 * 128**2))
+    passes = f"{1 + cells} passes against 2"
+    print(f"{side:3d} µm wide: {cells:3d} cells, {passes}")
+
+# %% [markdown]
+# A backward pass can be cut to a window around its peak, so counts exaggerate; the chapter on peak responses measures it. And a second network
+# is not free: it has to be trained, and it may learn the faults of its pseudo labels.
+#
+# Where would you look for faults? **Qu** needs colours that differ between cell and ground: in bright field there are
+# none. **PseudoEdgeNet** needs edges: they are there, mixed with rings of other planes. **Peak responses** need a network that found the cell,
+# and show what it looked at, which need not be the whole cell. No member of the family knows how large a cell is, unless the image says
+# so. Keep an eye on the balls.
+#
+# ## What we saw
+#
+# - Outlines cost hundreds of decisions per cell, points three numbers. A box, six numbers, tells the size as well.
+# - Balls of one size at the right points score fairly. It is the row to beat.
+# - Threshold and watershed need no label and do well in fluorescence. Points mainly add whose a voxel is.
+# - In bright field the signal finds columns. No threshold repairs that.
+# - Weakly supervised methods differ in what they need, and in what each new cell costs.
+#
+# ## To go further
+#
+# Between points and masks there is more: a scribble, a radius beside the click, one outline per ten points. A box scored
+# so well above that one may ask whether points are too weak a label rather than the cheapest. And pretrained models that take a click
+# as a prompt have changed the price of a mask; what such a model has seen in *its* training is then part of the cost.
+#
+# ## Exercises
+#
+# 1. Give each point its own true radius and draw balls. How much of the gap to the ellipsoids does this close?
+# 2. Shake the points by 2 µm along each axis. Which of the rows suffers most, and why?
+# 3. Stop at IoU and forget SEG. Which method would you choose in fluorescence, and would you be right?
+# 4. Write a bright-field signal of your own, and measure its AUC. Does a higher AUC give a higher SEG?
