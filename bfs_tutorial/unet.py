@@ -63,17 +63,22 @@ class UNet3D(nn.Module):
     def reach(self) -> tuple[int, int, int]:
         """How many input voxels (z, y, x) to either side of an output voxel can influence it.
 
-        Two convolutions reach 2 voxels at their own level; a pool of factor f makes r voxels r*f + (f - 1).
+        Every pair of convolutions widens the interval by 2 voxels on both sides; a pool of factor f divides it by f
+        on the way down the decoder and multiplies it on the way back up through the encoder.
         """
         return tuple(self._reach_along(axis) for axis in range(3))
 
     def _reach_along(self, axis: int) -> int:
-        reach = 2
-        for pool in self.pools:  # down the decoder: what the output asks of the deepest level
-            reach = -(-reach // pool[axis]) + 2
-        for pool in reversed(self.pools):  # and back up through the encoder
-            reach = reach * pool[axis] + (pool[axis] - 1) + 2
-        return reach if self.pools else 2
+        factors = [pool[axis] for pool in self.pools]
+        reaches = []
+        for voxel in range(self.stride[axis]):  # it depends on where the voxel lies in the pooling grid
+            low, high = voxel - 2, voxel + 2
+            for factor in factors:
+                low, high = low // factor - 2, high // factor + 2
+            for factor in reversed(factors):
+                low, high = low * factor - 2, high * factor + factor - 1 + 2
+            reaches += [voxel - low, high - voxel]
+        return max(reaches)
 
 
 def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
