@@ -20,7 +20,7 @@
 # Can a network that was shown eight points outline the sixteen nuclei of another embryo?
 #
 # This page runs all of BFS-Net (Dehghani, Busam, Navab and Nasseri 2022) on two real z-stacks, each step in a few lines.
-# It takes one to two minutes and about 1.5 GB of memory on a laptop; no GPU is needed. Later chapters take the steps apart.
+# It takes about a minute on two processor cores; no GPU is needed. Later chapters take the steps apart.
 
 # %%
 import numpy as np
@@ -323,9 +323,9 @@ figures.score_table(
 
 # %% [markdown]
 # Read the tables with care. On the 16-cell embryo eight clicks do better than a threshold and better than QCANet's stored
-# result. On the 8-cell embryo they do not: one dim nucleus is missed by S1 in some runs, and a threshold set by sixteen true
+# result. On the 8-cell embryo they do not: S1 misses a nucleus in some runs, and a threshold set by sixteen true
 # masks is ahead. Bright nuclei on a dark ground are where a threshold is at its best. Bright field is not. On simulated
-# bright-field stacks, where cells are transparent and a threshold finds next to nothing, the same programme gives:
+# bright-field stacks, where cells are transparent and a threshold finds little, the same programme gives:
 
 # %%
 runs = experiments.records("simulated-bright-field")
