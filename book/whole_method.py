@@ -323,7 +323,7 @@ figures.score_table(
 
 # %% [markdown]
 # Read the tables with care. On the 16-cell embryo eight clicks do better than a threshold and better than QCANet's stored
-# result. On the 8-cell embryo they do not: S1 misses a nucleus in some runs, and a threshold set by sixteen true
+# result. On the 8-cell embryo they do not: S1 misses nuclei in one run, and a threshold set by sixteen true
 # masks is ahead. Bright nuclei on a dark ground are where a threshold is at its best. Bright field is not. On simulated
 # bright-field stacks, where cells are transparent and a threshold finds little, the same programme gives:
 
