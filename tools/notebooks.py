@@ -1,7 +1,8 @@
 """Keep the two files of every chapter in step: NAME.py, the source people write and review, and NAME.ipynb, executed.
 
     python tools/notebooks.py sync  [NAME ...]   # source -> notebook; outputs stay unless a code cell changed
-    python tools/notebooks.py run   [NAME ...]   # the same, executed from a clean kernel; written only if all went well
+    python tools/notebooks.py run   [NAME ...]   # the same, executed from a clean kernel; written if all went well,
+                                                 # and what it cost into results/chapters.json
     python tools/notebooks.py check [NAME ...]   # say what is out of step; exit code 1 if anything is
 
 A source is plain Python with "# %%" before each cell (jupytext's py:percent). Without NAME: every chapter of book/.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import sys
 import time
@@ -24,6 +26,7 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
+COSTS = BOOK.parent / "results" / "chapters.json"  # what the last execution of each chapter cost
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
@@ -32,6 +35,15 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 QUIET = Config({"KernelManager": {"transport_encryption": "auto"}})  # or each kernel warns of plain text on 127.0.0.1
 SKIPPED = {"nbval-skip", "skip-execution"}  # nbval knows the first tag, nbclient the second: a cell carries both
 MAX_BYTES = 1_000_000
+ASK_COSTS = """\
+import json, os, platform, resource, sys
+from importlib.metadata import version
+print(json.dumps({
+    "peak_MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**20 if sys.platform == "darwin" else 2**10),
+    "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    "threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 1,
+    "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "numpy", "scipy")}},
+}))"""  # a last cell, run and then removed: only the kernel itself knows how much memory it took
 
 
 class ChapterError(Exception):
@@ -75,15 +87,19 @@ def copy_outputs(old: NotebookNode, new: NotebookNode) -> None:
         after.outputs, after.execution_count = before.outputs, before.execution_count
 
 
-def execute(notebook: NotebookNode, folder: Path) -> None:
-    """Run every cell in a clean kernel of this environment, in `folder`, and tidy what came out."""
-    where = {"metadata": {"path": folder}}
+def execute(notebook: NotebookNode, folder: Path) -> dict:
+    """Run every cell in a clean kernel of this environment, in `folder`; tidy what came out, return what it cost."""
+    where, started, load = {"metadata": {"path": folder}}, time.perf_counter(), os.getloadavg()[0]
+    notebook.cells.append(nbformat.v4.new_code_cell(ASK_COSTS))
     NotebookClient(notebook, timeout=None, kernel_name="python3", resources=where, config=QUIET).execute()
+    costs = json.loads(next(out.text for out in notebook.cells.pop().outputs if out.get("name") == "stdout"))
+    costs = {"seconds": round(time.perf_counter() - started, 1), "load": round(load, 1), **costs}
     for cell in code_cells(notebook):
         cell.metadata.pop("execution", None)  # times of day
         for output in cell.outputs:
             output.get("data", {}).pop(WIDGET_VIEW, None)  # a view without its live kernel is an error message
     notebook.metadata = nbformat.from_dict(METADATA)
+    return costs
 
 
 def output_problems(notebook: NotebookNode) -> list[str]:
@@ -133,16 +149,24 @@ def sync(name: str, book: Path = BOOK) -> None:
     write(notebook, path)
 
 
-def run(name: str, book: Path = BOOK) -> None:
-    """Execute one chapter from its source and write its notebook.
+def run(name: str, book: Path = BOOK) -> dict:
+    """Execute one chapter from its source, write its notebook, and return what it cost.
 
     Raises ChapterError, and leaves the old notebook as it was, when a cell warns, fails or stores too much.
     """
     notebook = read_source(book / f"{name}.py")
-    execute(notebook, book)
+    costs = execute(notebook, book)
     if found := output_problems(notebook):
         raise ChapterError(f"{name}: " + "; ".join(found))
     write(notebook, book / f"{name}.ipynb")
+    return costs
+
+
+def keep_costs(name: str, costs: dict, path: Path = COSTS) -> None:
+    """Write what a chapter cost into the record of all chapters; those that no longer exist leave it."""
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    kept = {key: known[key] for key in known if key in chapter_names()} | {name: costs}
+    path.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n", encoding="utf-8")
 
 
 def check(name: str, book: Path = BOOK) -> list[str]:
@@ -177,9 +201,11 @@ def main(arguments: list[str] | None = None, book: Path = BOOK) -> int:
     for name in names:
         started = time.perf_counter()
         try:
-            {"sync": sync, "run": run}[chosen.verb](name, book)
+            costs = {"sync": sync, "run": run}[chosen.verb](name, book)
         except ChapterError as error:
             sys.exit(str(error))
+        if costs and book == BOOK:
+            keep_costs(name, costs)
         print(f"{name}: {chosen.verb} done in {time.perf_counter() - started:.1f} s", flush=True)
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import nbformat
@@ -66,6 +67,23 @@ def test_run_stores_outputs_tags_and_counts(executed: Path) -> None:
     assert (first.execution_count, second.execution_count) == (1, 2)
     assert dict(first.metadata) == {"tags": ["hide-input"]} and dict(second.metadata) == {}
     assert notebooks.check("chapter", executed) == []
+
+
+def test_run_says_what_it_cost_and_stores_no_cell_for_it(tmp_path: Path) -> None:
+    (tmp_path / "chapter.py").write_text(SOURCE, encoding="utf-8")
+    costs = notebooks.run("chapter", tmp_path)
+    assert 0 < costs["seconds"] < 120 and 20 < costs["peak_MB"] < 2000 and costs["threads"] == 1
+    assert {"python", "torch", "numpy", "scipy"} == set(costs["versions"])
+    assert len(notebooks.code_cells(nbformat.read(tmp_path / "chapter.ipynb", as_version=4))) == 2
+
+
+def test_costs_are_kept_by_chapter_and_those_of_lost_chapters_go(tmp_path: Path) -> None:
+    record = tmp_path / "chapters.json"
+    record.write_text(json.dumps({"no_such_chapter": {"seconds": 1}}), encoding="utf-8")
+    for name, seconds in (("whole_method", 3.0), ("metrics", 1.0), ("metrics", 2.0)):
+        notebooks.keep_costs(name, {"seconds": seconds}, record)
+    kept = json.loads(record.read_text(encoding="utf-8"))
+    assert kept == {"metrics": {"seconds": 2.0}, "whole_method": {"seconds": 3.0}}
 
 
 def test_run_twice_writes_the_same_bytes(executed: Path, tmp_path: Path) -> None:
