@@ -1,0 +1,208 @@
+"""From simulation to real stacks: learn on simulated nuclei, whose exact masks cost no annotation.
+
+A network that was trained on one simulated microscope fails on a real one. Three things carry it over: optics drawn
+from a wide prior, labels that mean what an annotator means by an outline, and BatchNorm statistics measured again on
+the unlabelled stack. Real stacks may add their clicked points to what S1 learns; no real mask is ever seen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from bfs_tutorial.errors import InputError
+from bfs_tutorial.files import Spacing
+from bfs_tutorial.pipeline import BFSNet
+from bfs_tutorial.simulate.cells import Cell, Cells, around, cells, paint_labels
+from bfs_tutorial.simulate.fluorescence import (
+    FluorescenceOptics,
+    camera,
+    draw_brightness,
+    dye,
+    image_formation,
+    log_uniform,
+    stain,
+)
+from bfs_tutorial.stack import ZStack
+from bfs_tutorial.training import Schedule
+
+SPACING = (1.6, 1.6, 1.6)  # µm: equal along all axes, no finer than the blur
+SHAPE = (48, 56, 56)  # voxels of a simulated stack: a field of about 80 x 90 x 90 µm
+RADII = (5.0, 12.0)  # µm, nuclei of early embryos and of large cultured cells
+POLAR_RADII = (2.0, 4.0)  # µm, polar bodies and debris: stained, but no nucleus
+FILLED = 0.12  # largest share of the volume that nuclei fill
+VISIBLE = 4.0  # noise standard deviations by which the dimmest nucleus stands out: nobody clicks a dimmer one
+CONTOUR = 0.25  # where an annotator draws: share of the nucleus's own peak on a screen that saturates
+REAL_SHARE = 1 / 3  # of S1's crops, once real stacks are given
+
+
+# ---- simulated stacks ----------------------------------------------------------------------------------------
+
+
+def draw_nuclei(
+    rng: np.random.Generator, shape: tuple[int, int, int], spacing: Spacing, radii: tuple[float, float]
+) -> Cells:
+    """Nuclei of one stack: one typical size with some spread, few or many, loose or touching.
+
+    shape: (Z, Y, X) voxels. spacing, radii: µm; the typical radius is log-uniform between the two radii.
+    """
+    typical, spread = log_uniform(rng, *radii), np.sqrt(rng.uniform(1.0, 1.6))
+    bounds = max(typical / spread, radii[0]), min(typical * spread, radii[1])
+    room = FILLED * np.prod(shape) * np.prod(spacing) / (4 / 3 * np.pi * np.mean(bounds) ** 3)
+    number = int(rng.integers(2, int(np.clip(room, 3, 24)) + 1))
+    return cells(rng, shape, spacing, bounds, number, touching=rng.uniform(0.0, 0.8))
+
+
+def own_light(cell: Cell, drawn: Cells, optics: FluorescenceOptics) -> tuple[tuple[slice, ...], np.ndarray]:
+    """The focused light of one nucleus alone after the blur, relative to its dye.
+
+    Returns the slices of the stack in which it falls and the light there, (z, y, x).
+    """
+    sigma, spacing = np.array(optics.psf_sigma), np.array(drawn.spacing)
+    where, offsets = around(cell, np.zeros(3), spacing, drawn.labels.shape, reach=3 * sigma.max())
+    dyed = stain(cell, offsets, optics, edge=spacing.min()).astype(np.float32)
+    return where, gaussian_filter(dyed, sigma / spacing, mode="nearest")
+
+
+def peak_light(drawn: Cells, brightness: np.ndarray, optics: FluorescenceOptics) -> np.ndarray:
+    """Highest focused light of each nucleus alone, after blur and the loss on its way, in counts: (N,)."""
+    z = np.array([cell.centre[0] for cell in drawn.items])
+    height = (drawn.labels.shape[0] - 1) * drawn.spacing[0]  # µm
+    travelled = z if optics.depth_loss >= 0 else height - z
+    blurred = np.array([own_light(cell, drawn, optics)[1].max() for cell in drawn.items])
+    return (1 - optics.haze) * brightness * blurred * np.exp(-abs(optics.depth_loss) * travelled)
+
+
+def visible_labels(
+    drawn: Cells, peaks: np.ndarray, optics: FluorescenceOptics, contour: float = CONTOUR
+) -> np.ndarray:
+    """Nuclei as an annotator outlines them on a screen that shows all of them at once.
+
+    The screen is white at the median of the peaks; a brighter nucleus is saturated and looks larger. Nucleus i ends
+    where its own blurred light falls to contour * min(peak_i, white). Where two nuclei meet, the one that
+    stands higher above its outline wins. peaks: (N,) counts. Returns (Z, Y, X) int32.
+    """
+    labels = np.zeros(drawn.labels.shape, np.int32)
+    highest = np.full(drawn.labels.shape, contour, np.float32)
+    saturation = np.maximum(peaks / np.median(peaks), 1.0)  # (N,) peak / min(peak, white)
+    for number, (cell, gain) in enumerate(zip(drawn.items, saturation, strict=True), start=1):
+        where, light = own_light(cell, drawn, optics)
+        shown = gain * light / light.max()
+        wins = shown > highest[where]
+        labels[where][wins], highest[where][wins] = number, shown[wins]
+    return labels
+
+
+def exposure(peaks: np.ndarray, optics: FluorescenceOptics) -> float:
+    """Factor on all light, at least 1, that lifts the dimmest peak `VISIBLE` noise sd above the background.
+
+    peaks: (N,) counts; the noise of the background is sqrt(gain * background + read_noise²).
+    """
+    noise = np.sqrt(optics.gain * optics.background + optics.read_noise**2)
+    return max(1.0, VISIBLE * float(noise / peaks.min()))
+
+
+def simulated_stack(
+    seed: int | Sequence[int],
+    contour: float | None = CONTOUR,
+    shape: tuple[int, int, int] = SHAPE,
+    spacing: Spacing = SPACING,
+    radii: tuple[float, float] = RADII,
+    name: str = "simulated nuclei",
+) -> ZStack:
+    """Simulate nuclei and a few polar bodies seen by a random fluorescence microscope, with centres and labels.
+
+    contour: None labels the dye itself, a number the visible outline, see `visible_labels`.
+    shape: (Z, Y, X) voxels. spacing, radii: µm; along z nuclei are up to a third longer or shorter.
+    Raises InputError for a contour that is no share or a request that cannot be met.
+    """
+    if contour is not None and not 0 < contour < 1:
+        raise InputError(f"contour is {contour}: expected a share of the peak between 0 and 1, or None for the dye")
+    rng = np.random.default_rng(seed)
+    stretched = (float(spacing[0] / np.exp(rng.uniform(-0.3, 0.3))), *spacing[1:])
+    drawn = draw_nuclei(rng, shape, stretched, radii)
+    bodies = int(rng.integers(0, min(3, len(drawn.items) - 1) + 1))
+    polar = tuple(replace(cell, radius=rng.uniform(*POLAR_RADII)) for cell in drawn.items[:bodies])
+    nuclei = drawn.items[bodies:]
+    labelled = Cells(paint_labels(nuclei, shape, stretched), stretched, nuclei)
+    optics = FluorescenceOptics.randomised(rng)
+    brightness = draw_brightness(rng, len(nuclei), optics)
+    peaks = peak_light(labelled, brightness, optics)
+    faint = np.full(bodies, log_uniform(rng, 0.1, 1.0) * np.median(brightness))
+    stained = replace(labelled, items=(*nuclei, *polar))
+    light = exposure(peaks, optics) * dye(stained, np.append(brightness, faint), optics)
+    image = camera(rng, image_formation(light, stretched, optics), optics.gain, optics.offset, optics.read_noise)
+    labels = labelled.labels if contour is None else visible_labels(labelled, peaks, optics, contour)
+    return ZStack(image, spacing, labelled.centres, labels, name)
+
+
+# ---- training ------------------------------------------------------------------------------------------------
+
+
+def fit(
+    stacks: Sequence[ZStack] = (),
+    *,
+    seed: int = 0,
+    number: int = 40,
+    contour: float | None = CONTOUR,
+    steps_s1: int = 400,
+    steps_s2: int = 400,
+    progress: bool = True,
+    device: str = "auto",
+) -> BFSNet:
+    """Train S1 and S2 on `number` simulated stacks and return the model; its `predict` adapts to each real stack.
+
+    stacks: real stacks with clicked `centres`, which make up a third of what S1 learns from; their `labels`, if
+    any, are never looked at. Without stacks no real annotation enters at all. S2 learns simulated masks only.
+    Raises `InputError` before any training.
+    """
+    _check(stacks, number)
+    start = time.perf_counter()
+    simulated = [simulated_stack((5000 + seed, i), contour, name=f"simulated-{i:04d}") for i in range(number)]
+    model = network(steps_s1, steps_s2)
+    options = {"seed": seed, "progress": progress, "device": device}
+    losses = model.train_s1([*repeated(stacks, number), *simulated], **options)
+    losses_s2 = model.train_s2(simulated, [model.exact_mask(stack) for stack in simulated], **options)
+    model.record = {
+        "seed": seed,
+        "stacks": [stack.name for stack in stacks],
+        "simulated": number,
+        "contour": contour,
+        "seconds": round(time.perf_counter() - start, 1),
+        "device": str(next(model.s2.parameters()).device),
+        "loss_s1": losses,
+        "loss_s2": losses_s2,
+    }
+    return model
+
+
+def network(steps_s1: int = 400, steps_s2: int = 400) -> BFSNet:
+    """An untrained `BFSNet` on equal voxels. Exact masks need no boundary loss; S2 adapts to the stack it is given."""
+    schedule = Schedule(jitter=0.3, crop=(24, 40, 40))
+    return BFSNet(
+        "fluorescence",
+        spacing=SPACING,
+        pools=((2, 2, 2), (2, 2, 2)),
+        s1=replace(schedule, steps=steps_s1),
+        s2=replace(schedule, steps=steps_s2),
+        boundary_weight=0.0,
+        adapt=1.0,
+    )
+
+
+def repeated(stacks: Sequence[ZStack], simulated: int, share: float = REAL_SHARE) -> list[ZStack]:
+    """The real stacks over and over until about a share of all crops comes from them, each at least once."""
+    times = max(1, round(simulated * share / (1 - share) / max(len(stacks), 1)))
+    return [stack for stack in stacks for _ in range(times)]
+
+
+def _check(stacks: Sequence[ZStack], number: int) -> None:
+    if number < 1:
+        raise InputError(f"number is {number}: expected at least 1 simulated stack to learn from")
+    for stack in stacks:
+        if stack.centres is None:
+            raise InputError(f"{stack.name} has no centres; click one point per cell, or leave the stack out")
