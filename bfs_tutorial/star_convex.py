@@ -7,7 +7,7 @@ so the rays stay in the plane of the click, and along z the cell is taken to be 
 
 1. Sample the smoothed image along the rays; an edge is where it falls: `radial_profiles`, `edge_strength`.
 2. One radius per ray and a smooth shape through all of them, in turns: `fit_radii`.
-3. Move each click to the middle of its shape and search again: `recentre`, `refocus`.
+3. Move each click to the middle of its shape and search again: `recentre`.
 4. Blur puts the steepest fall inside the true edge. How far follows from the blur: `edge_half_width`, `edge_offset`.
 5. Paint the shapes: `paint`.
 """
@@ -43,8 +43,8 @@ class StarSettings:
     largest: float = 14.0  # a quarter more than the largest cell of the simulator, 11 µm
     step: float = 0.25  # between radii: a quarter of a voxel, well below the blur
     smoothing: float = 0.5  # Gaussian against noise: less than the blur of the microscope, so it moves no edge far
-    tolerance: float = 2.0  # how far an edge may lie from the smooth shape: a cell's own bumps, 0.2 radii
-    stiffness: float = 0.1  # shrinks bumps to 1 / 1.1 where every ray has an edge, more where few have
+    tolerance: float = 1.5  # how far an edge may lie from the smooth shape: what degree 2 cannot follow, 0.2 radii
+    stiffness: float = 0.3  # shrinks bumps to 1 / 1.3 where every ray has an edge, more where few have
     reach: float = 4.0  # how far a click may move: less than the smallest radius, so it stays in its cell
     passes: int = 3  # of search and re-centring
 
@@ -113,8 +113,6 @@ def search(
         sizes = coefficients[:, 0]
         if remaining:
             places = recentre(places, coefficients, spacing, modality)
-            if modality == "bright-field":
-                places = refocus(volume, places, spacing, rays, coefficients @ basis.T, s)
             places = keep_near(places, clicks, spacing, s.reach, volume.shape)
     width = edge_half_width(volume, places, spacing, rays, coefficients @ basis.T, s)
     offset = edge_offset(sizes, width, modality)
@@ -301,22 +299,6 @@ def recentre(
     else:
         shift = np.pad(np.sqrt(2) * coefficients[:, 1:3], ((0, 0), (1, 0)))
     return centres + shift / np.asarray(spacing)
-
-
-def refocus(
-    volume: np.ndarray,
-    centres: np.ndarray,
-    spacing: Sequence[float],
-    rays: np.ndarray,
-    surface: np.ndarray,
-    s: StarSettings,
-) -> np.ndarray:
-    """Move each centre along z to the plane in which its outline is sharpest: (N, 3) -> (N, 3) voxels.
-
-    Sharpness of a plane: the mean fall across the outline, summed over the tolerance on both sides of it.
-    surface (N, D) µm: the radius of each ray.
-    """
-    return centres
 
 
 def keep_near(
