@@ -10,6 +10,12 @@ so the rays stay in the plane of the click, and along z the cell is taken to be 
 3. Move each click to the middle of its shape and search again: `recentre`.
 4. Blur puts the steepest fall inside the true edge. How far follows from the blur: `edge_half_width`, `edge_offset`.
 5. Paint the shapes: `paint`.
+
+On 8 development stacks a modality (`simulate.dataset(modality, 8, seed=6000)`, clicks at the true centres) the labels
+reach IoU 0.93 in fluorescence and 0.90 in bright field. Without step 4: 0.89 and 0.74; raw grey values instead of
+phase: 0.66; a ball per cell instead of step 2's shape: 0.92 and 0.91. Clicks 1 and 2 µm off (root mean square in
+space) leave 0.93 and 0.92 in fluorescence, but 0.87 and 0.82 in bright field, where nothing corrects z: the plane in
+which a cell turns from dark to light has the right mean, but misses by 1.3 µm, more than a careful click.
 """
 
 from __future__ import annotations
@@ -34,8 +40,10 @@ HALF_WIDTH_OF_GAUSSIAN = np.sqrt(2 * np.log(2))  # half width at half maximum of
 class StarSettings:
     """Every choice of the search; all but `rays`, `stiffness` and `passes` in µm.
 
-    Each has the reason beside it; none was fitted to masks of test stacks. Looked at: 8 development stacks per
-    modality, `simulate.dataset(modality, 8, seed=6000)`.
+    Each has its reason beside it. On the development stacks `tolerance` 1, 1.5 and 2, `stiffness` 0.03 to 1 and
+    `smoothing` 0.25 to 1 were compared: up to 0.016 IoU lie between them at the true centres. A tolerance of 1 with a
+    stiffness of 0.3, or a stiffness of 1, is as good there but re-centres moved clicks less. Cells larger than the
+    simulator's need a larger `largest`.
     """
 
     rays: int = 160  # on the sphere, one per 16°; the circle of bright field takes 0.3 as many, one per 7.5°
@@ -238,7 +246,7 @@ def contact_limit(
 
     Without sizes the border is the Voronoi plane half way to the neighbour. With mean radii `sizes` (N,) µm it is
     the plane where |x - c_i|² - R_i² = |x - c_j|² - R_j², through the circle in which two balls meet: half way is
-    wrong between a large and a small cell.
+    wrong between a large and a small cell (0.005 IoU on the development stacks; no limit at all does no harm there).
     """
     places = np.asarray(centres) * np.asarray(spacing)  # (N, 3) µm
     between = places[None] - places[:, None]  # (N, N, 3) from i to j
@@ -344,7 +352,8 @@ def edge_offset(sizes: np.ndarray, half_width: float, modality: str) -> np.ndarr
     (a flat face would not move), and its half width is 1.18 σ. With r = R - σ² / R, R = (r + sqrt(r² + 4 σ²)) / 2.
     Bright field: the phase is proportional to the thickness of a ball, which ends like sqrt(R - r), steepest at the
     very edge. Blurred with a Gaussian, the steepest fall lies 0.765 σ inside and is 1.463 σ wide: 0.523 widths.
-    On the development stacks the formulas need 0.28 and 0.84 µm; measured against truth: 0.28 and 0.84 µm.
+    Neither formula has a number that was fitted. On the development stacks they give 0.30 and 0.85 µm; by the true
+    radii it should be 0.27 and 0.85 µm.
     """
     if modality == "bright-field":
         return np.full(len(sizes), 0.523 * half_width)
