@@ -24,6 +24,7 @@ book: $(VENV)/.book  ## Build the pages from the stored outputs (a minute or two
 run: data  ## Execute every chapter again from a clean kernel and store its outputs
 	$(BIN)/python tools/notebooks.py run
 	$(BIN)/python tools/result_picture.py
+	$(BIN)/python tools/back_matter.py write
 
 test: data  ## Check everything: sources, style, pages in a browser, unit tests, every chapter's outputs
 	$(BIN)/python tools/notebooks.py check
