@@ -8,12 +8,12 @@ of the box is the cell.
 Source: He et al. 2017 (arXiv 1703.06870), built on Ren et al. 2015 (Faster R-CNN) and Lin et al. 2017 (feature
 pyramid); in 3D, with the numbers that the paper quotes, Tokuoka et al. 2020. Taken from there: the two stages, the
 five losses with equal weights, the encoding of boxes, the matching rules, sampling one to one for anchors and one to
-three for proposals, RoIAlign, masks that do not compete, thresholds (see `boxes.volume_overlap`).
+three for proposals, RoIAlign, masks that do not compete; thresholds, carried over to 3D by `boxes.volume_overlap`.
 
 Small, and ours: three levels of 8, 16 and 32 channels, trained from random weights, in place of a ResNet trained on
 photographs; anchors on one level, because cells differ less in size than people and cars; GroupNorm. BatchNorm would
-take its statistics from one or two crops with a handful of cells and then, for a new stack, from memory; Mask R-CNN
-froze it for that reason, which needs trained weights. GroupNorm measures every stack by itself.
+take its statistics from two crops with a handful of cells each and then, for a new stack, from memory; where a
+network starts from trained weights it is frozen instead, which we cannot. GroupNorm measures every stack by itself.
 
 All boxes are in µm, see `boxes`, where everything about them that is not learnt is found.
 """
@@ -44,7 +44,7 @@ from bfs_tutorial.boxes import (
     roi_align,
     sample,
     volume_overlap,
-)  # fmt: skip
+)
 from bfs_tutorial.errors import InputError
 from bfs_tutorial.files import Spacing
 from bfs_tutorial.normalise import check_modality, normalise
@@ -176,8 +176,12 @@ def detection_losses(network: RCNN3D, found: Found, labels: Tensor, rng: np.rand
 
 
 def proposal_losses(found: Found, b: int, boxes: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
-    """Binary cross entropy of 64 anchors of stack b, half of them positive if there are, and their smooth L1."""
-    kind, cell = match_anchors(box_iou(found.anchors, boxes), volume_overlap(0.7), volume_overlap(0.3))
+    """Binary cross entropy of 64 anchors of stack b, half of them positive if there are, and their smooth L1.
+
+    Anchors count as positive from an IoU of 0.45, less than the paper's 0.7^(3/2) = 0.59: on a grid of 4 µm hardly
+    any anchor fits a cell of 12 µm that well, and small cells were learnt from few anchors and missed.
+    """
+    kind, cell = match_anchors(box_iou(found.anchors, boxes), 0.45, volume_overlap(0.3))
     positive, negative = sample(kind, 64, 0.5, rng)
     drawn = torch.cat([positive, negative])
     objectness = F.binary_cross_entropy_with_logits(found.objectness[b, drawn], (kind[drawn] == 1).float())

@@ -178,6 +178,13 @@ def test_detections_are_sorted_cells_inside_the_stack(overfitted):
     assert (found.boxes >= 0).all() and (found.boxes[:, 3:] <= extent + 1e-4).all()
 
 
+def test_where_nothing_is_sure_enough_every_label_is_0(overfitted):
+    strict = MaskRCNN("fluorescence", min_score=1.0)
+    strict.network = overfitted[0].network
+    labels = strict.predict(overfitted[1])
+    assert labels.shape == overfitted[1].image.shape and not labels.any()
+
+
 def test_another_grid_gets_labels_of_its_own_shape(overfitted):
     """The same cells with voxels half as wide and an odd number of planes: labels on that grid, in the same places."""
     model, stack = overfitted
