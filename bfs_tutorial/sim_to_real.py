@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, maximum_filter
+from skimage.segmentation import watershed
 
 from bfs_tutorial.errors import InputError
 from bfs_tutorial.files import Spacing
+from bfs_tutorial.instances import place_markers
+from bfs_tutorial.peaks import peak_window
 from bfs_tutorial.pipeline import BFSNet
 from bfs_tutorial.simulate.cells import Cell, Cells, around, cells, paint_labels
 from bfs_tutorial.simulate.fluorescence import (
@@ -27,16 +30,19 @@ from bfs_tutorial.simulate.fluorescence import (
     log_uniform,
     stain,
 )
-from bfs_tutorial.stack import ZStack
+from bfs_tutorial.stack import ZStack, check_centres
 from bfs_tutorial.training import Schedule
 
 SPACING = (1.6, 1.6, 1.6)  # µm: equal along all axes, no finer than the blur
 SHAPE = (48, 56, 56)  # voxels of a simulated stack: a field of about 80 x 90 x 90 µm
 RADII = (5.0, 12.0)  # µm, nuclei of early embryos and of large cultured cells
 POLAR_RADII = (2.0, 4.0)  # µm, polar bodies and debris: stained, but no nucleus
+POLAR_LIGHT = (0.1, 1.0)  # of the median nucleus
+FAINT_LIGHT = (0.005, 0.08)  # of the median nucleus: cytoplasm that glows by itself, as large as a nucleus
 FILLED = 0.12  # largest share of the volume that nuclei fill
 VISIBLE = 4.0  # noise standard deviations by which the dimmest nucleus stands out: nobody clicks a dimmer one
-CONTOUR = 0.25  # where an annotator draws: share of the nucleus's own peak on a screen that saturates
+CONTOUR = 0.3  # where an annotator draws: share of the blurred nucleus's own peak
+COMPRESSION = 0.5  # how far one threshold serves nuclei of unequal brightness, 0 to 1
 REAL_SHARE = 1 / 3  # of S1's crops, once real stacks are given
 
 
@@ -77,24 +83,57 @@ def peak_light(drawn: Cells, brightness: np.ndarray, optics: FluorescenceOptics)
     return (1 - optics.haze) * brightness * blurred * np.exp(-abs(optics.depth_loss) * travelled)
 
 
-def visible_labels(
-    drawn: Cells, peaks: np.ndarray, optics: FluorescenceOptics, contour: float = CONTOUR
-) -> np.ndarray:
-    """Nuclei as an annotator outlines them on a screen that shows all of them at once.
+def outline_heights(peaks: np.ndarray, contour: float, compression: float) -> np.ndarray:
+    """Light at which an annotator ends each nucleus: contour * peak_i * (median peak / peak_i)^compression.
 
-    The screen is white at the median of the peaks; a brighter nucleus is saturated and looks larger. Nucleus i ends
-    where its own blurred light falls to contour * min(peak_i, white). Where two nuclei meet, the one that
-    stands higher above its outline wins. peaks: (N,) counts. Returns (Z, Y, X) int32.
+    With compression 0 every nucleus ends at the same share of its own peak. With 1 one height serves all, as on a
+    screen with one contrast setting: bright nuclei look larger. peaks: (N,) counts above the background. (N,).
+    """
+    return contour * peaks * (np.median(peaks) / peaks) ** compression
+
+
+def visible_labels(
+    drawn: Cells, peaks: np.ndarray, optics: FluorescenceOptics, contour: float, compression: float = COMPRESSION
+) -> np.ndarray:
+    """Simulated nuclei as an annotator outlines them in the blurred image: their own light above `outline_heights`.
+
+    peaks: (N,) counts. Where two nuclei meet, the one that stands higher above its outline wins. (Z, Y, X) int32.
     """
     labels = np.zeros(drawn.labels.shape, np.int32)
-    highest = np.full(drawn.labels.shape, contour, np.float32)
-    saturation = np.maximum(peaks / np.median(peaks), 1.0)  # (N,) peak / min(peak, white)
-    for number, (cell, gain) in enumerate(zip(drawn.items, saturation, strict=True), start=1):
+    highest = np.ones(drawn.labels.shape, np.float32)
+    for number, (cell, share) in enumerate(
+        zip(drawn.items, outline_heights(peaks, contour, compression) / peaks, strict=True), start=1
+    ):
         where, light = own_light(cell, drawn, optics)
-        shown = gain * light / light.max()
-        wins = shown > highest[where]
-        labels[where][wins], highest[where][wins] = number, shown[wins]
+        above = light / light.max() / share
+        wins = above > highest[where]
+        labels[where][wins], highest[where][wins] = number, above[wins]
     return labels
+
+
+def outline(
+    stack: ZStack,
+    centres: np.ndarray,
+    contour: float = 0.2,
+    compression: float = COMPRESSION,
+    smoothing: float = 1.0,
+) -> np.ndarray:
+    """Outline nuclei in a stack without a second network: what lies above `outline_heights` around each centre.
+
+    The image is smoothed by `smoothing` µm and its median subtracted; a watershed from the centres (N, 3), in voxels,
+    divides it; the peak of a nucleus is the maximum within 2 µm of its centre. Returns (Z, Y, X) int32, label
+    i + 1 for centre i. Raises `InputError` for centres outside the stack or a contour that is no share.
+    """
+    _check_contour(contour)
+    spacing, centres = np.array(stack.spacing), check_centres(centres, stack.image.shape)
+    light = gaussian_filter(stack.image.astype(np.float64), smoothing / spacing)
+    light -= np.median(light)
+    markers = place_markers(np.ones(light.shape, dtype=bool), centres, stack.spacing)
+    basins = watershed(-light, markers)
+    near = maximum_filter(light, footprint=peak_window(stack.spacing, 2.0))
+    peaks = np.maximum(near[tuple(np.clip(np.rint(centres), 0, np.array(light.shape) - 1).astype(int).T)], 1e-6)
+    heights = np.append(np.inf, outline_heights(peaks, contour, compression))
+    return np.where(light > heights[basins], basins, 0).astype(np.int32)
 
 
 def exposure(peaks: np.ndarray, optics: FluorescenceOptics) -> float:
@@ -106,37 +145,47 @@ def exposure(peaks: np.ndarray, optics: FluorescenceOptics) -> float:
     return max(1.0, VISIBLE * float(noise / peaks.min()))
 
 
+def distractors(rng: np.random.Generator, drawn: tuple[Cell, ...]) -> tuple[tuple[Cell, ...], np.ndarray]:
+    """Turn cells into what is stained but no nucleus; returns the bodies and their brightness, 1 for a median nucleus.
+
+    Half of them become polar bodies, small and often dim, the others faint glow of the size of a nucleus.
+    """
+    polar = rng.random(len(drawn)) < 0.5
+    light = [log_uniform(rng, *(POLAR_LIGHT if small else FAINT_LIGHT)) for small in polar]
+    sized = [replace(cell, radius=rng.uniform(*POLAR_RADII)) for cell in drawn]
+    return tuple(a if small else b for a, b, small in zip(sized, drawn, polar, strict=True)), np.array(light)
+
+
 def simulated_stack(
     seed: int | Sequence[int],
     contour: float | None = CONTOUR,
+    compression: float = COMPRESSION,
     shape: tuple[int, int, int] = SHAPE,
     spacing: Spacing = SPACING,
     radii: tuple[float, float] = RADII,
     name: str = "simulated nuclei",
 ) -> ZStack:
-    """Simulate nuclei and a few polar bodies seen by a random fluorescence microscope, with centres and labels.
+    """Simulate nuclei and what may be taken for them, seen by a random fluorescence microscope, with exact labels.
 
     contour: None labels the dye itself, a number the visible outline, see `visible_labels`.
     shape: (Z, Y, X) voxels. spacing, radii: µm; along z nuclei are up to a third longer or shorter.
     Raises InputError for a contour that is no share or a request that cannot be met.
     """
-    if contour is not None and not 0 < contour < 1:
-        raise InputError(f"contour is {contour}: expected a share of the peak between 0 and 1, or None for the dye")
+    if contour is not None:
+        _check_contour(contour)
     rng = np.random.default_rng(seed)
     stretched = (float(spacing[0] / np.exp(rng.uniform(-0.3, 0.3))), *spacing[1:])
     drawn = draw_nuclei(rng, shape, stretched, radii)
-    bodies = int(rng.integers(0, min(3, len(drawn.items) - 1) + 1))
-    polar = tuple(replace(cell, radius=rng.uniform(*POLAR_RADII)) for cell in drawn.items[:bodies])
-    nuclei = drawn.items[bodies:]
+    count = int(rng.integers(0, len(drawn.items) // 2 + 1))
+    (bodies, glow), nuclei = distractors(rng, drawn.items[:count]), drawn.items[count:]
     labelled = Cells(paint_labels(nuclei, shape, stretched), stretched, nuclei)
     optics = FluorescenceOptics.randomised(rng)
     brightness = draw_brightness(rng, len(nuclei), optics)
     peaks = peak_light(labelled, brightness, optics)
-    faint = np.full(bodies, log_uniform(rng, 0.1, 1.0) * np.median(brightness))
-    stained = replace(labelled, items=(*nuclei, *polar))
-    light = exposure(peaks, optics) * dye(stained, np.append(brightness, faint), optics)
+    stained, counts = replace(labelled, items=(*nuclei, *bodies)), np.append(brightness, glow * np.median(brightness))
+    light = exposure(peaks, optics) * dye(stained, counts, optics)
     image = camera(rng, image_formation(light, stretched, optics), optics.gain, optics.offset, optics.read_noise)
-    labels = labelled.labels if contour is None else visible_labels(labelled, peaks, optics, contour)
+    labels = labelled.labels if contour is None else visible_labels(labelled, peaks, optics, contour, compression)
     return ZStack(image, spacing, labelled.centres, labels, name)
 
 
@@ -149,7 +198,7 @@ def fit(
     seed: int = 0,
     number: int = 40,
     contour: float | None = CONTOUR,
-    steps_s1: int = 400,
+    steps_s1: int = 300,
     steps_s2: int = 400,
     progress: bool = True,
     device: str = "auto",
@@ -180,7 +229,7 @@ def fit(
     return model
 
 
-def network(steps_s1: int = 400, steps_s2: int = 400) -> BFSNet:
+def network(steps_s1: int = 300, steps_s2: int = 400) -> BFSNet:
     """An untrained `BFSNet` on equal voxels. Exact masks need no boundary loss; S2 adapts to the stack it is given."""
     schedule = Schedule(jitter=0.3, crop=(24, 40, 40))
     return BFSNet(
@@ -198,6 +247,11 @@ def repeated(stacks: Sequence[ZStack], simulated: int, share: float = REAL_SHARE
     """The real stacks over and over until about a share of all crops comes from them, each at least once."""
     times = max(1, round(simulated * share / (1 - share) / max(len(stacks), 1)))
     return [stack for stack in stacks for _ in range(times)]
+
+
+def _check_contour(contour: float) -> None:
+    if not 0 < contour < 1:
+        raise InputError(f"contour is {contour}: expected a share of the peak between 0 and 1, or None for the dye")
 
 
 def _check(stacks: Sequence[ZStack], number: int) -> None:

@@ -12,17 +12,21 @@ from hypothesis import strategies as st
 
 from bfs_tutorial import sim_to_real
 from bfs_tutorial.errors import InputError
+from bfs_tutorial.metrics import evaluate
 from bfs_tutorial.sim_to_real import (
+    distractors,
     exposure,
     fit,
     network,
+    outline,
+    outline_heights,
     peak_light,
     repeated,
     simulated_stack,
     visible_labels,
 )
 from bfs_tutorial.simulate.cells import Cells, paint_labels, random_cell
-from bfs_tutorial.simulate.fluorescence import FluorescenceOptics
+from bfs_tutorial.simulate.fluorescence import FluorescenceOptics, dye, image_formation
 from bfs_tutorial.stack import ZStack
 
 UNIT = (1.0, 1.0, 1.0)
@@ -57,12 +61,35 @@ def test_blur_takes_from_the_peak_of_a_small_nucleus_most():
     assert small < 0.6 * large < large < 80.01
 
 
-def test_a_saturated_nucleus_looks_larger_and_a_dim_one_as_large_as_the_others():
-    drawn = balls([(12, 12, 10), (12, 12, 24), (12, 12, 38)])
-    sizes = np.bincount(visible_labels(drawn, np.array([20.0, 100.0, 900.0]), BLURRED).ravel())[1:]
-    assert sizes[0] == sizes[1] and sizes[2] > 1.3 * sizes[1]
-    equal = visible_labels(drawn, np.array([7.0, 7.0, 7.0]), BLURRED)
-    assert len(set(np.bincount(equal.ravel())[1:])) == 1
+def test_outline_heights_by_hand():
+    peaks = np.array([25.0, 100.0, 400.0])  # the median is 100
+    assert np.allclose(outline_heights(peaks, 0.3, 0.0), (7.5, 30.0, 120.0))
+    assert np.allclose(outline_heights(peaks, 0.3, 1.0), 30.0)
+    assert np.allclose(outline_heights(peaks, 0.3, 0.5), (15.0, 30.0, 60.0))  # geometric mean of the two
+
+
+def test_with_compression_a_brighter_nucleus_looks_larger():
+    drawn, peaks = balls([(12, 12, 10), (12, 12, 24), (12, 12, 38)]), np.array([50.0, 100.0, 400.0])
+    own, screen = (np.bincount(visible_labels(drawn, peaks, BLURRED, 0.3, c).ravel())[1:] for c in (0.0, 0.5))
+    assert own[0] == own[1] == own[2] == screen[1]
+    assert screen[0] < 0.95 * screen[1] and screen[2] > 1.05 * screen[1]
+
+
+def test_outlines_without_a_network_match_the_labels_they_were_simulated_with():
+    drawn, brightness = balls([(12, 12, 10), (12, 12, 24), (12, 12, 38)]), np.array([200.0, 400.0, 900.0])
+    light = image_formation(dye(drawn, brightness, BLURRED), UNIT, replace(BLURRED, haze=0.0))
+    stack = ZStack(light, UNIT)
+    truth = visible_labels(drawn, peak_light(drawn, brightness, replace(BLURRED, haze=0.0)), BLURRED, 0.3, 0.5)
+    found = outline(stack, drawn.centres, contour=0.3, compression=0.5, smoothing=0.0)
+    assert evaluate(found, truth)["SEG"] > 0.85 and found.max() == 3
+
+
+def test_outline_refuses_centres_outside_and_contours_that_are_no_share():
+    stack = simulated_stack(0, **SMALL)
+    with pytest.raises(InputError, match="lies outside"):
+        outline(stack, np.array([[99.0, 0.0, 0.0]]))
+    with pytest.raises(InputError, match="expected a share"):
+        outline(stack, stack.centres, contour=1.5)
 
 
 @given(st.integers(0, 1000), st.floats(0.1, 0.6), st.floats(1.05, 1.5))
@@ -81,15 +108,20 @@ def test_exposure_lifts_the_dimmest_nucleus_over_the_noise_and_never_darkens(pea
     assert factor == pytest.approx(max(1.0, 20.0 / min(peaks)))
 
 
-def test_every_nucleus_has_a_label_and_a_centre_and_polar_bodies_have_none():
-    stained_alone = 0
+def test_every_nucleus_has_a_label_and_a_centre():
     for seed in range(12):
         stack = simulated_stack(seed, None, **SMALL)
         inside = np.clip(np.rint(stack.centres).astype(int), 0, np.array(stack.image.shape) - 1)
         assert list(stack.labels[tuple(inside.T)]) == list(range(1, len(stack.centres) + 1))
         assert stack.labels.max() == len(stack.centres)
-        stained_alone += len(stack.centres) < 2  # at least two bodies are drawn, so one of them was made polar
-    assert stained_alone > 0
+
+
+def test_distractors_are_small_or_faint():
+    nucleus = balls([(12, 12, 12)], radius=8.0).items[0]
+    bodies, light = distractors(np.random.default_rng(0), (nucleus,) * 40)
+    small = np.array([body.radius for body in bodies]) <= 4.0
+    assert 10 < small.sum() < 30 and (light[~small] <= 0.08).all() and (light <= 1.0).all()
+    assert all(body.radius == 8.0 for body, is_small in zip(bodies, small, strict=True) if not is_small)
 
 
 def test_same_seed_same_stack():
