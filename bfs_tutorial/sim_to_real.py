@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter
+from skimage.filters import threshold_otsu
 from skimage.segmentation import watershed
 
 from bfs_tutorial.errors import InputError
@@ -41,8 +42,7 @@ POLAR_LIGHT = (0.1, 1.0)  # of the median nucleus
 FAINT_LIGHT = (0.005, 0.08)  # of the median nucleus: cytoplasm that glows by itself, as large as a nucleus
 FILLED = 0.12  # largest share of the volume that nuclei fill
 VISIBLE = 4.0  # noise standard deviations by which the dimmest nucleus stands out: nobody clicks a dimmer one
-CONTOUR = 0.3  # where an annotator draws: share of the blurred nucleus's own peak
-COMPRESSION = 0.5  # how far one threshold serves nuclei of unequal brightness, 0 to 1
+CONTOUR = 0.35  # where an annotator draws: share of the blurred nucleus's own peak
 REAL_SHARE = 1 / 3  # of S1's crops, once real stacks are given
 
 
@@ -83,57 +83,20 @@ def peak_light(drawn: Cells, brightness: np.ndarray, optics: FluorescenceOptics)
     return (1 - optics.haze) * brightness * blurred * np.exp(-abs(optics.depth_loss) * travelled)
 
 
-def outline_heights(peaks: np.ndarray, contour: float, compression: float) -> np.ndarray:
-    """Light at which an annotator ends each nucleus: contour * peak_i * (median peak / peak_i)^compression.
+def visible_labels(drawn: Cells, optics: FluorescenceOptics, contour: float = CONTOUR) -> np.ndarray:
+    """Simulated nuclei as an annotator outlines them in the blurred image: above a share of the nucleus's own peak.
 
-    With compression 0 every nucleus ends at the same share of its own peak. With 1 one height serves all, as on a
-    screen with one contrast setting: bright nuclei look larger. peaks: (N,) counts above the background. (N,).
-    """
-    return contour * peaks * (np.median(peaks) / peaks) ** compression
-
-
-def visible_labels(
-    drawn: Cells, peaks: np.ndarray, optics: FluorescenceOptics, contour: float, compression: float = COMPRESSION
-) -> np.ndarray:
-    """Simulated nuclei as an annotator outlines them in the blurred image: their own light above `outline_heights`.
-
-    peaks: (N,) counts. Where two nuclei meet, the one that stands higher above its outline wins. (Z, Y, X) int32.
+    contour: the share, of the nucleus's own blurred light. Where two nuclei meet, the one that stands higher above
+    its outline wins. Returns (Z, Y, X) int32.
     """
     labels = np.zeros(drawn.labels.shape, np.int32)
-    highest = np.ones(drawn.labels.shape, np.float32)
-    for number, (cell, share) in enumerate(
-        zip(drawn.items, outline_heights(peaks, contour, compression) / peaks, strict=True), start=1
-    ):
+    highest = np.full(drawn.labels.shape, contour, np.float32)
+    for number, cell in enumerate(drawn.items, start=1):
         where, light = own_light(cell, drawn, optics)
-        above = light / light.max() / share
-        wins = above > highest[where]
-        labels[where][wins], highest[where][wins] = number, above[wins]
+        share = light / light.max()
+        wins = share > highest[where]
+        labels[where][wins], highest[where][wins] = number, share[wins]
     return labels
-
-
-def outline(
-    stack: ZStack,
-    centres: np.ndarray,
-    contour: float = 0.2,
-    compression: float = COMPRESSION,
-    smoothing: float = 1.0,
-) -> np.ndarray:
-    """Outline nuclei in a stack without a second network: what lies above `outline_heights` around each centre.
-
-    The image is smoothed by `smoothing` µm and its median subtracted; a watershed from the centres (N, 3), in voxels,
-    divides it; the peak of a nucleus is the maximum within 2 µm of its centre. Returns (Z, Y, X) int32, label
-    i + 1 for centre i. Raises `InputError` for centres outside the stack or a contour that is no share.
-    """
-    _check_contour(contour)
-    spacing, centres = np.array(stack.spacing), check_centres(centres, stack.image.shape)
-    light = gaussian_filter(stack.image.astype(np.float64), smoothing / spacing)
-    light -= np.median(light)
-    markers = place_markers(np.ones(light.shape, dtype=bool), centres, stack.spacing)
-    basins = watershed(-light, markers)
-    near = maximum_filter(light, footprint=peak_window(stack.spacing, 2.0))
-    peaks = np.maximum(near[tuple(np.clip(np.rint(centres), 0, np.array(light.shape) - 1).astype(int).T)], 1e-6)
-    heights = np.append(np.inf, outline_heights(peaks, contour, compression))
-    return np.where(light > heights[basins], basins, 0).astype(np.int32)
 
 
 def exposure(peaks: np.ndarray, optics: FluorescenceOptics) -> float:
@@ -159,7 +122,6 @@ def distractors(rng: np.random.Generator, drawn: tuple[Cell, ...]) -> tuple[tupl
 def simulated_stack(
     seed: int | Sequence[int],
     contour: float | None = CONTOUR,
-    compression: float = COMPRESSION,
     shape: tuple[int, int, int] = SHAPE,
     spacing: Spacing = SPACING,
     radii: tuple[float, float] = RADII,
@@ -172,7 +134,7 @@ def simulated_stack(
     Raises InputError for a contour that is no share or a request that cannot be met.
     """
     if contour is not None:
-        _check_contour(contour)
+        _check_share(contour, "contour")
     rng = np.random.default_rng(seed)
     stretched = (float(spacing[0] / np.exp(rng.uniform(-0.3, 0.3))), *spacing[1:])
     drawn = draw_nuclei(rng, shape, stretched, radii)
@@ -185,8 +147,46 @@ def simulated_stack(
     stained, counts = replace(labelled, items=(*nuclei, *bodies)), np.append(brightness, glow * np.median(brightness))
     light = exposure(peaks, optics) * dye(stained, counts, optics)
     image = camera(rng, image_formation(light, stretched, optics), optics.gain, optics.offset, optics.read_noise)
-    labels = labelled.labels if contour is None else visible_labels(labelled, peaks, optics, contour, compression)
+    labels = labelled.labels if contour is None else visible_labels(labelled, optics, contour)
     return ZStack(image, spacing, labelled.centres, labels, name)
+
+
+# ---- outlines without a second network -----------------------------------------------------------------------
+
+
+def outline(stack: ZStack, centres: np.ndarray, own: float = 0.25, smoothing: float = 1.0) -> np.ndarray:
+    """Outline nuclei around given centres, between a threshold of their own and one for the whole stack.
+
+    Nucleus i ends where the light falls to sqrt(own * peak_i * T), the geometric mean of a share of its own peak and
+    of Otsu's threshold T of the log image. own = 1/4 is half height on the scale of square roots, on which
+    photon noise is even. With its own threshold alone a dim nucleus comes out too large, with T alone too small.
+
+    Light is the image smoothed by `smoothing` µm, less its median; a watershed from the centres (N, 3), in voxels,
+    divides it; peak_i is the maximum within 2 µm. Returns (Z, Y, X) int32, label i + 1 for centre i. Raises
+    `InputError` for centres outside the stack or an `own` that is no share.
+    """
+    _check_share(own, "own")
+    centres, image = check_centres(centres, stack.image.shape), stack.image.astype(np.float64)
+    smooth = gaussian_filter(image, np.divide(smoothing, stack.spacing))
+    light = smooth - np.median(smooth)
+    markers = place_markers(np.ones(light.shape, dtype=bool), centres, stack.spacing)
+    basins = watershed(-light, markers)
+    peaks = peak_near(light, centres, stack.spacing)
+    heights = np.sqrt(own * peaks * max(log_otsu(smooth) - np.median(smooth), 0.0))
+    return np.where(light > np.append(np.inf, heights)[basins], basins, 0).astype(np.int32)
+
+
+def peak_near(light: np.ndarray, centres: np.ndarray, spacing: Spacing, radius: float = 2.0) -> np.ndarray:
+    """Largest light (Z, Y, X) within `radius` µm of each centre (N, 3) in voxels, at least 0: (N,)."""
+    highest = maximum_filter(light, footprint=peak_window(spacing, radius))
+    voxels = np.clip(np.rint(centres), 0, np.array(light.shape) - 1).astype(int)
+    return np.maximum(highest[tuple(voxels.T)], 0.0)
+
+
+def log_otsu(image: np.ndarray) -> float:
+    """Otsu's threshold of the logarithm of an image: bright and dim nuclei count alike. In counts."""
+    floor = max(float(np.percentile(image, 1)), 1e-6)
+    return float(np.exp(threshold_otsu(np.log(np.maximum(image, floor)))))
 
 
 # ---- training ------------------------------------------------------------------------------------------------
@@ -249,9 +249,9 @@ def repeated(stacks: Sequence[ZStack], simulated: int, share: float = REAL_SHARE
     return [stack for stack in stacks for _ in range(times)]
 
 
-def _check_contour(contour: float) -> None:
-    if not 0 < contour < 1:
-        raise InputError(f"contour is {contour}: expected a share of the peak between 0 and 1, or None for the dye")
+def _check_share(value: float, name: str) -> None:
+    if not 0 < value < 1:
+        raise InputError(f"{name} is {value}: expected a share of the peak between 0 and 1")
 
 
 def _check(stacks: Sequence[ZStack], number: int) -> None:

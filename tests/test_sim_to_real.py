@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from bfs_tutorial import sim_to_real
 from bfs_tutorial.errors import InputError
-from bfs_tutorial.metrics import evaluate
 from bfs_tutorial.sim_to_real import (
     distractors,
     exposure,
     fit,
+    log_otsu,
     network,
     outline,
-    outline_heights,
     peak_light,
+    peak_near,
     repeated,
     simulated_stack,
     visible_labels,
@@ -44,7 +44,7 @@ def balls(centres, radius=5.0, shape=(24, 24, 48)):
 
 def test_without_blur_and_at_half_height_the_outline_is_the_surface():
     drawn = balls([(12, 12, 12), (12, 12, 34)])
-    labels = visible_labels(drawn, np.array([100.0, 100.0]), SHARP, contour=0.5)
+    labels = visible_labels(drawn, SHARP, contour=0.5)
     assert np.array_equal(labels, drawn.labels)
 
 
@@ -61,35 +61,61 @@ def test_blur_takes_from_the_peak_of_a_small_nucleus_most():
     assert small < 0.6 * large < large < 80.01
 
 
-def test_outline_heights_by_hand():
-    peaks = np.array([25.0, 100.0, 400.0])  # the median is 100
-    assert np.allclose(outline_heights(peaks, 0.3, 0.0), (7.5, 30.0, 120.0))
-    assert np.allclose(outline_heights(peaks, 0.3, 1.0), 30.0)
-    assert np.allclose(outline_heights(peaks, 0.3, 0.5), (15.0, 30.0, 60.0))  # geometric mean of the two
+def test_every_nucleus_is_outlined_at_a_share_of_its_own_peak():
+    """Equal nuclei have equal labels, whatever their brightness; the blur lets a lower contour lie further out."""
+    drawn = balls([(12, 12, 10), (12, 12, 24), (12, 12, 38)])
+    high, low = (np.bincount(visible_labels(drawn, BLURRED, c).ravel())[1:] for c in (0.5, 0.25))
+    assert len(set(high)) == len(set(low)) == 1 and low[0] > 1.3 * high[0]
 
 
-def test_with_compression_a_brighter_nucleus_looks_larger():
-    drawn, peaks = balls([(12, 12, 10), (12, 12, 24), (12, 12, 38)]), np.array([50.0, 100.0, 400.0])
-    own, screen = (np.bincount(visible_labels(drawn, peaks, BLURRED, 0.3, c).ravel())[1:] for c in (0.0, 0.5))
-    assert own[0] == own[1] == own[2] == screen[1]
-    assert screen[0] < 0.95 * screen[1] and screen[2] > 1.05 * screen[1]
+def two_nuclei(dim=200.0, bright=800.0):
+    """Blurred light of two equal nuclei on a background of 10 counts, and where they are."""
+    drawn = balls([(12, 12, 12), (12, 12, 36)])
+    light = image_formation(dye(drawn, np.array([dim, bright]), BLURRED), UNIT, replace(BLURRED, haze=0.0))
+    return ZStack(light, UNIT), drawn.centres
 
 
-def test_outlines_without_a_network_match_the_labels_they_were_simulated_with():
-    drawn, brightness = balls([(12, 12, 10), (12, 12, 24), (12, 12, 38)]), np.array([200.0, 400.0, 900.0])
-    light = image_formation(dye(drawn, brightness, BLURRED), UNIT, replace(BLURRED, haze=0.0))
-    stack = ZStack(light, UNIT)
-    truth = visible_labels(drawn, peak_light(drawn, brightness, replace(BLURRED, haze=0.0)), BLURRED, 0.3, 0.5)
-    found = outline(stack, drawn.centres, contour=0.3, compression=0.5, smoothing=0.0)
-    assert evaluate(found, truth)["SEG"] > 0.85 and found.max() == 3
+def test_outline_is_where_the_light_falls_to_the_geometric_mean_of_both_thresholds():
+    stack, centres = two_nuclei()
+    labels = outline(stack, centres, own=0.25, smoothing=0.0)
+    light = stack.image - np.median(stack.image)
+    whole = log_otsu(stack.image) - np.median(stack.image)
+    for number in (1, 2):
+        height = np.sqrt(0.25 * light[labels == number].max() * whole)
+        half = np.arange(48) < 24
+        expected = (light > height) & (half if number == 1 else ~half)
+        assert np.array_equal(labels == number, expected)
 
 
-def test_outline_refuses_centres_outside_and_contours_that_are_no_share():
+def test_the_brighter_of_two_equal_nuclei_is_outlined_larger_and_lower_heights_enclose_higher_ones():
+    stack, centres = two_nuclei()
+    low, high = (np.bincount(outline(stack, centres, own).ravel(), minlength=3)[1:] for own in (0.2, 0.4))
+    assert low[0] < low[1] and high[0] < high[1] and (high < low).all()
+
+
+def test_outlines_do_not_depend_on_the_gain_of_the_camera():
+    stack, centres = two_nuclei()
+    assert np.array_equal(outline(stack, centres), outline(ZStack(7 * stack.image, UNIT), centres))
+
+
+def test_otsu_of_the_logarithm_parts_two_levels_and_survives_dark_pixels():
+    image = np.repeat([0.0, 10.0, 12.0, 300.0, 1000.0], [1, 50, 50, 20, 5]).reshape(1, 2, 63)
+    assert 12 < log_otsu(image) < 300
+
+
+def test_peak_near_looks_around_the_centre():
+    light = np.zeros((9, 9, 9))
+    light[4, 4, 6] = 5.0
+    centres = np.array([[4.0, 4.0, 4.0], [4.0, 4.0, 1.0]])
+    assert list(peak_near(light, centres, UNIT, radius=2.0)) == [5.0, 0.0]
+
+
+def test_outline_refuses_centres_outside_and_thresholds_that_are_no_share():
     stack = simulated_stack(0, **SMALL)
     with pytest.raises(InputError, match="lies outside"):
         outline(stack, np.array([[99.0, 0.0, 0.0]]))
-    with pytest.raises(InputError, match="expected a share"):
-        outline(stack, stack.centres, contour=1.5)
+    with pytest.raises(InputError, match="own is 1.5: expected a share"):
+        outline(stack, stack.centres, own=1.5)
 
 
 @given(st.integers(0, 1000), st.floats(0.1, 0.6), st.floats(1.05, 1.5))
