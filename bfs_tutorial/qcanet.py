@@ -49,7 +49,7 @@ from bfs_tutorial.training import Example, Schedule, pick_device, train
 
 SCHEDULE = Schedule(steps=400, jitter=0.3)  # of each network
 # µm, see `centre_balls`. Larger balls start the flood better: on simulated validation stacks 4 beat 2 and 3. From 6 on
-# balls of neighbours touch and become one marker, so 5, better still on one run in bright field, was thought too near.
+# balls of neighbours touch and become one marker; 5 gains a little more in bright field, but is too near to that.
 BALL_RADIUS = 4.0
 PRIORS = {"nsn": 0.12, "ndn": 0.02}  # foreground probability of the untrained network, near the share of its voxels
 
