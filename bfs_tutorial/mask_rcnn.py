@@ -178,8 +178,8 @@ def detection_losses(network: RCNN3D, found: Found, labels: Tensor, rng: np.rand
 def proposal_losses(found: Found, b: int, boxes: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
     """Binary cross entropy of 64 anchors of stack b, half of them positive if there are, and their smooth L1.
 
-    Anchors count as positive from an IoU of 0.45, less than the paper's 0.7^(3/2) = 0.59: on a grid of 4 µm hardly
-    any anchor fits a cell of 12 µm that well, and small cells were learnt from few anchors and missed.
+    Anchors count as positive from an IoU of 0.45. The papers' 0.7^(3/2) = 0.59 leaves half of the cells below 13 µm
+    without any on a grid of 4 µm (seed 5000, fluorescence), so that only their best anchor is learnt; they were missed.
     """
     kind, cell = match_anchors(box_iou(found.anchors, boxes), 0.45, volume_overlap(0.3))
     positive, negative = sample(kind, 64, 0.5, rng)
