@@ -16,11 +16,12 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 from skimage.filters import threshold_otsu
 from skimage.segmentation import watershed
 
+from bfs_tutorial import unet
 from bfs_tutorial.errors import InputError
 from bfs_tutorial.files import Spacing
 from bfs_tutorial.instances import place_markers
 from bfs_tutorial.peaks import peak_window
-from bfs_tutorial.pipeline import BFSNet
+from bfs_tutorial.pipeline import BFSNet, Prediction, move_points
 from bfs_tutorial.simulate.cells import Cell, Cells, around, cells, paint_labels
 from bfs_tutorial.simulate.fluorescence import (
     FluorescenceOptics,
@@ -43,6 +44,7 @@ FAINT_LIGHT = (0.005, 0.08)  # of the median nucleus: cytoplasm that glows by it
 FILLED = 0.12  # largest share of the volume that nuclei fill
 VISIBLE = 4.0  # noise standard deviations by which the dimmest nucleus stands out: nobody clicks a dimmer one
 CONTOUR = 0.35  # where an annotator draws: share of the blurred nucleus's own peak
+SMALLEST = 0.25  # of the median volume: what is smaller is a polar body or debris
 REAL_SHARE = 1 / 3  # of S1's crops, once real stacks are given
 
 
@@ -162,8 +164,8 @@ def outline(stack: ZStack, centres: np.ndarray, own: float = 0.25, smoothing: fl
     photon noise is even. With its own threshold alone a dim nucleus comes out too large, with T alone too small.
 
     Light is the image smoothed by `smoothing` µm, less its median; a watershed from the centres (N, 3), in voxels,
-    divides it; peak_i is the maximum within 2 µm. Returns (Z, Y, X) int32, label i + 1 for centre i. Raises
-    `InputError` for centres outside the stack or an `own` that is no share.
+    divides it; peak_i is the maximum within 2 µm; pieces that hold no centre are dropped. Returns (Z, Y, X) int32,
+    label i + 1 for centre i. Raises `InputError` for centres outside the stack or an `own` that is no share.
     """
     _check_share(own, "own")
     centres, image = check_centres(centres, stack.image.shape), stack.image.astype(np.float64)
@@ -173,7 +175,35 @@ def outline(stack: ZStack, centres: np.ndarray, own: float = 0.25, smoothing: fl
     basins = watershed(-light, markers)
     peaks = peak_near(light, centres, stack.spacing)
     heights = np.sqrt(own * peaks * max(log_otsu(smooth) - np.median(smooth), 0.0))
-    return np.where(light > np.append(np.inf, heights)[basins], basins, 0).astype(np.int32)
+    mask = light > np.append(np.inf, heights)[basins]
+    return watershed(-light, place_markers(mask, centres, stack.spacing), mask=mask).astype(np.int32)
+
+
+def predict_outlines(
+    model: BFSNet, stack: ZStack, threshold: float | None = None, smallest: float = SMALLEST
+) -> Prediction:
+    """Centres from the S1 of any trained `BFSNet`, and `outline` around each of them; S2 is not used.
+
+    threshold: of the peaks, by default the model's own. smallest: outlines below this share of the median volume are
+    polar bodies or debris and are dropped. Raises `InputError` for a model without S1.
+    """
+    if model.s1 is None:
+        raise InputError("this model has not been trained; call fit or train_s1 first")
+    image = model.prepare(stack)
+    points, scores = model.find_centres(unet.predict(model.s1, image), threshold)
+    centres = move_points(points, image.shape, stack.image.shape)
+    labels = outline(stack, centres) if len(centres) else np.zeros(stack.image.shape, np.int32)
+    keep = large_enough(labels, len(centres), smallest)  # (N,) bool
+    numbers = np.append(0, np.where(keep, np.cumsum(keep), 0)).astype(np.int32)
+    labels = numbers[labels]
+    return Prediction(labels, (labels > 0).astype(np.float32), centres[keep], scores[keep])
+
+
+def large_enough(labels: np.ndarray, count: int, share: float) -> np.ndarray:
+    """Which of the labels 1 .. count hold at least a share of the median volume of those that are there: (count,)."""
+    volumes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    present = volumes[volumes > 0]
+    return volumes >= max(1.0, share * np.median(present)) if present.size else np.zeros(count, dtype=bool)
 
 
 def peak_near(light: np.ndarray, centres: np.ndarray, spacing: Spacing, radius: float = 2.0) -> np.ndarray:

@@ -12,15 +12,18 @@ from hypothesis import strategies as st
 
 from bfs_tutorial import sim_to_real
 from bfs_tutorial.errors import InputError
+from bfs_tutorial.pipeline import BFSNet
 from bfs_tutorial.sim_to_real import (
     distractors,
     exposure,
     fit,
+    large_enough,
     log_otsu,
     network,
     outline,
     peak_light,
     peak_near,
+    predict_outlines,
     repeated,
     simulated_stack,
     visible_labels,
@@ -108,6 +111,49 @@ def test_peak_near_looks_around_the_centre():
     light[4, 4, 6] = 5.0
     centres = np.array([[4.0, 4.0, 4.0], [4.0, 4.0, 1.0]])
     assert list(peak_near(light, centres, UNIT, radius=2.0)) == [5.0, 0.0]
+
+
+class Stub(BFSNet):
+    """A model whose S1 is right about where the nuclei are and unsure about the second."""
+
+    def __init__(self, points, heights, peak_threshold):
+        super().__init__("fluorescence")
+        self.s1, self.peak_threshold = network().network(0, prior=0.1), peak_threshold
+        self.points, self.heights = np.array(points), np.array(heights)
+
+    def prepare(self, stack):
+        return stack.image
+
+    def find_centres(self, probability, threshold=None):
+        keep = self.heights >= (threshold or self.peak_threshold)
+        return self.points[keep], self.heights[keep]
+
+
+def test_prediction_outlines_the_centres_above_the_threshold():
+    stack, centres = two_nuclei()
+    model = Stub(centres, [0.95, 0.45], 0.6)
+    both, one = predict_outlines(model, stack, threshold=0.4), predict_outlines(model, stack)
+    assert np.array_equal(both.labels, outline(stack, centres)) and list(both.scores) == [0.95, 0.45]
+    assert one.labels.max() == 1 and np.array_equal(one.centres, centres[:1])
+
+
+def test_outlines_much_smaller_than_the_others_are_dropped_and_the_rest_renumbered():
+    labels = np.repeat([0, 1, 2, 3], [10, 2, 40, 44]).reshape(1, 8, 12)  # label 4 is missing
+    assert list(large_enough(labels, 4, 0.25)) == [False, True, True, False]  # the median is 40
+    assert list(large_enough(labels, 4, 0.05)) == [True, True, True, False]
+    stack, centres = two_nuclei(bright=200.0)
+    light = stack.image.copy()
+    light[3:5, 3:5, 22:24] += 150.0  # a speck
+    prediction = predict_outlines(Stub([[3.5, 3.5, 22.5], *centres], [0.9, 0.8, 0.7], 0.5), ZStack(light, UNIT))
+    assert list(np.unique(prediction.labels)) == [0, 1, 2] and np.array_equal(prediction.centres, centres)
+
+
+def test_without_any_centre_nothing_is_outlined_and_without_training_nothing_is_predicted():
+    stack, centres = two_nuclei()
+    prediction = predict_outlines(Stub(centres, [0.1, 0.1], 0.5), stack)
+    assert prediction.labels.max() == 0 and prediction.centres.shape == (0, 3)
+    with pytest.raises(InputError, match="has not been trained"):
+        predict_outlines(BFSNet("fluorescence"), stack)
 
 
 def test_outline_refuses_centres_outside_and_thresholds_that_are_no_share():
