@@ -331,6 +331,80 @@ def draw_outline(axes: Axes, mask: np.ndarray, colour: str, *, width: float = 1.
     stroke.set_clip_path(path, axes.transData)  # keeps the inner half of the stroke
 
 
+def detection_marks(
+    size: Sequence[int], points: ArrayLike, truth: ArrayLike, pairs: ArrayLike, spacing: float, title: str = ""
+) -> str:
+    """Return an SVG layer for an explorable: a dot for each hit, a cross for a false peak, a ring for a missed cell.
+
+    size: (rows, columns) voxels of the picture that lies below; points (N, 2) found and truth (M, 2) true, both as
+    (row, column) in voxel index units; pairs (K, 2): indices into both, from `metrics.match_points`; spacing: µm a
+    column, for the scale bar; title: makes equal layers differ. Raises InputError for arrays without two columns.
+    """
+    points, truth = _two_columns(points, "points"), _two_columns(truth, "truth")
+    hit, found = _two_columns(pairs, "pairs").astype(int).T
+    unit = size[1] / 128  # marks keep their size on the page
+    ring, dot = f'fill="none" stroke="{INSTANCES[4]}" stroke-width="1.1"', 'fill="#fff" stroke="#000" stroke-width="0.5"'
+    parts = [_mark(*place, 3.6, unit, ring) for place in np.delete(truth, found, axis=0)]
+    parts += [_cross(*place, unit) for place in np.delete(points, hit, axis=0)]
+    parts += [_mark(*place, 1.7, unit, dot) for place in points[hit]]
+    view = f"-0.5 -0.5 {size[1]} {size[0]}"
+    return _svg(4 * size[1], 4 * size[0], view, title, "".join(parts) + _svg_scale_bar(size, spacing))
+
+
+def _two_columns(rows: ArrayLike, name: str) -> np.ndarray:
+    """Return an array (N, 2), N = 0 allowed, or say whose shape is another."""
+    rows = np.asarray(rows) if np.size(rows) else np.zeros((0, 2))
+    if rows.ndim != 2 or rows.shape[1] != 2:
+        raise InputError(f"{name} has shape {rows.shape}: expected two columns")
+    return rows
+
+
+def _mark(row: float, column: float, radius: float, unit: float, look: str) -> str:
+    """Return a circle; radius and width of the line in 128ths of the picture."""
+    return f'<g transform="translate({column:.1f} {row:.1f}) scale({unit:g})"><circle r="{radius}" {look}/></g>'
+
+
+def _cross(row: float, column: float, unit: float) -> str:
+    """Return a cross with a dark rim."""
+    arms = "M-2 -2L2 2M2 -2L-2 2"
+    lines = f'<path d="{arms}" stroke="#000" stroke-width="2"/><path d="{arms}" stroke="{INSTANCES[1]}"/>'
+    return f'<g transform="translate({column:.1f} {row:.1f}) scale({unit:g})">{lines}</g>'
+
+
+def _svg_scale_bar(size: Sequence[int], spacing: float) -> str:
+    """Return a white scale bar in the lower right corner, as `scale_bar` draws it."""
+    length = max((known for known in BAR_LENGTHS if known <= size[1] * spacing / 3), default=BAR_LENGTHS[0])
+    end, y, unit = 0.95 * size[1], size[0] - 0.045 * size[1], size[1] / 128
+    start = end - length / spacing
+    words = f'font-family="sans-serif" font-size="{6 * unit:g}" text-anchor="middle" fill="#fff" '
+    words += f'stroke="#000" stroke-opacity="0.5" stroke-width="{unit:g}" paint-order="stroke"'
+    return (
+        f'<path d="M{start:.1f} {y:.1f}H{end:.1f}" stroke="#fff" stroke-width="{1.4 * unit:g}"/>'
+        f'<text x="{(start + end) / 2:.1f}" y="{y - 2 * unit:.1f}" {words}>{length:g} µm</text>'
+    )
+
+
+def cursor(axes: Axes, x: float, text: str = "") -> str:
+    """Return an SVG layer for an explorable: a vertical line at a value of the x axis, and a line of text above.
+
+    The layer lies on the picture of the axes' figure, whose axes were placed with `add_axes`, not by a layout.
+    """
+    wide, high = (100 * inches for inches in axes.figure.get_size_inches())  # CSS pixels
+    box, (low, top) = axes.get_position(), axes.get_xlim()
+    at = wide * (box.x0 + box.width * (x - low) / (top - low))
+    line = f'<path d="M{at:.1f} {high * (1 - box.y1):.1f}V{high * (1 - box.y0):.1f}" stroke="{INK}"/>'
+    words = f'font-family="sans-serif" font-size="12" text-anchor="end" fill="{INK}"'
+    label = f'<text x="{wide * box.x1:.0f}" y="{high * (1 - box.y1) - 6:.0f}" {words}>{escape(text)}</text>'
+    return _svg(wide, high, f"0 0 {wide:.0f} {high:.0f}", f"{x:g} {text}", line + label)
+
+
+def _svg(width: float, height: float, view: str, title: str, content: str) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" viewBox="{view}">'
+        f"<title>{escape(title)}</title>{content}</svg>"
+    )
+
+
 def _grid(
     heights: Sequence[float],
     widths: Sequence[float],

@@ -657,6 +657,50 @@ def test_bad_input_is_refused_in_one_line(call, words):
     assert "\n" not in str(caught.value)
 
 
+# ---- layers of explorables ------------------------------------------------------------------------------------------
+
+
+def moved(svg: str) -> list[str]:
+    """Places (x y) of all marks of a layer, in order."""
+    return [attrs["transform"].split(" scale")[0] for attrs, _ in Tags(svg)["g"]]
+
+
+def test_hits_false_peaks_and_missed_cells_have_marks_of_their_own():
+    points, truth = [[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [3.2, 4.0]]
+    svg = figures.detection_marks((64, 128), points, truth, [[1, 1]], 1.0, title="0.3")
+    assert moved(svg) == ["translate(6.0 5.0)", "translate(2.0 1.0)", "translate(4.0 3.0)"]
+    assert [attrs["fill"] for attrs, _ in Tags(svg)["circle"]] == ["none", "#fff"]
+    assert Tags(svg)["svg"][0][0]["viewbox"] == "-0.5 -0.5 128 64" and Tags(svg)["title"][0][1] == "0.3"
+
+
+def test_without_peaks_every_cell_is_missed_and_without_cells_every_peak_is_false():
+    missed = figures.detection_marks((64, 64), [], [[1.0, 2.0]], [], 1.0)
+    false = figures.detection_marks((64, 64), [[1.0, 2.0]], np.zeros((0, 2)), np.zeros((0, 2)), 1.0)
+    assert len(Tags(missed)["circle"]) == 1 and len(moved(missed)) == 1
+    assert not Tags(false)["circle"] and len(moved(false)) == 1
+
+
+def test_the_scale_bar_of_a_layer_has_its_length():
+    svg = figures.detection_marks((64, 128), [], [], [], 0.5)  # 64 µm wide
+    assert Tags(svg)["text"][0][1] == "20 µm"
+    start, end = Tags(svg)["path"][0][0]["d"][1:].split("H")
+    assert (float(end) - float(start.split()[0])) * 0.5 == pytest.approx(20, abs=0.1)
+
+
+def test_detections_with_three_columns_are_refused():
+    with pytest.raises(InputError, match=r"points has shape \(1, 3\)"):
+        figures.detection_marks((64, 64), np.zeros((1, 3)), np.zeros((1, 2)), np.zeros((0, 2)), 1.0)
+
+
+def test_a_cursor_stands_at_its_value():
+    axes = Figure(figsize=(2, 1)).add_axes((0.1, 0.2, 0.8, 0.6))
+    axes.set(xlim=(0, 10))
+    svg = figures.cursor(axes, 5, "a < b")
+    assert Tags(svg)["path"][0][0]["d"] == "M100.0 20.0V80.0"
+    assert Tags(svg)["text"][0][1] == "a < b" and "a &lt; b" in svg
+    assert figures.cursor(axes, 5) != figures.cursor(axes, 6)
+
+
 # ---- the whole -----------------------------------------------------------------------------------------------------
 
 
