@@ -343,7 +343,8 @@ def detection_marks(
     points, truth = _two_columns(points, "points"), _two_columns(truth, "truth")
     hit, found = _two_columns(pairs, "pairs").astype(int).T
     unit = size[1] / 128  # marks keep their size on the page
-    ring, dot = f'fill="none" stroke="{INSTANCES[4]}" stroke-width="1.1"', 'fill="#fff" stroke="#000" stroke-width="0.5"'
+    ring = f'fill="none" stroke="{INSTANCES[4]}" stroke-width="1.1"'
+    dot = 'fill="#fff" stroke="#000" stroke-width="0.5"'
     parts = [_mark(*place, 3.6, unit, ring) for place in np.delete(truth, found, axis=0)]
     parts += [_cross(*place, unit) for place in np.delete(points, hit, axis=0)]
     parts += [_mark(*place, 1.7, unit, dot) for place in points[hit]]
