@@ -11,7 +11,8 @@ A template is an ordinary page with words in double braces, each a word of WORDS
     {{ setting d_m }}                         a default of the pipeline, for both modalities if they differ
     {{ default losses.focal_term.gamma }}     a default of a function, read from the source
     {{ times training.Schedule.learning_rate training.learning_rate }}    a default over the paper's value
-    {{ score embryo-8-to-16 IoU BFS-Net }}    mean over the seeds of an experiment, from its records in results/
+    {{ score embryos full IoU 16-cell }}      mean over the seeds of a row of Table 1, all stacks or one
+    {{ seeds embryos full }}                  how many runs that mean has
     {{ pace words }}                          one of PACE
     {{ block equation_map }}                  a table, see BLOCKS
 """
@@ -95,12 +96,23 @@ def times(path: str, key: str) -> str:
     return f"{float(source_code.default(path)) / paper.value(key):.0f}"
 
 
-def score(experiment: str, metric: str, method: str) -> str:
-    """Return the mean score of a method over the seeds of an experiment, each the mean over its test stacks."""
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob(f"{experiment}-seed*.json"))]
-    if not runs:
-        raise PageError(f"results/ has no record of {experiment!r}")
-    return f"{mean(mean(row[metric] for row in run['scores'][method]) for run in runs):.2f}"
+def runs(data: str, row: str) -> list[dict]:
+    """Return the records of one row of Table 1 on one data set, by seed; none when it has not been run."""
+    paths = sorted((RESULTS / "table1" / data).glob(f"{row}-seed*.json"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def score(data: str, row: str, metric: str, stack: str = "") -> str:
+    """Return the mean score of a row of Table 1: over the seeds, of each the mean over all test stacks or of one."""
+    means = [
+        mean(scores[metric] for name, scores in run["stacks"].items() if stack in ("", name)) for run in runs(data, row)
+    ]
+    return f"{mean(means):.2f}" if means else "(not measured)"
+
+
+def seeds(data: str, row: str) -> str:
+    """Return the number of runs behind a mean score."""
+    return str(len(runs(data, row)))
 
 
 # ---- tables --------------------------------------------------------------------------------------------------
@@ -148,6 +160,43 @@ def links(text: str) -> str:
 def not_stated() -> str:
     """Return a list of what the paper does not say."""
     return "\n".join(f"- {line[0].upper() + line[1:]}." for line in paper.record()["not_stated"].values())
+
+
+LEDGER_COMMAND = "`python -m bfs_tutorial.ledger` makes it, from the records of Table 1"
+
+
+def ledger() -> str:
+    """Return the reproduction ledger: the paper's numbers beside ours, and whether each row beats the one before."""
+    path = RESULTS / "ledger.json"
+    if not path.exists():
+        return f"The ledger has not been made yet: {LEDGER_COMMAND}."
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    numbers = [
+        [f"{e['where']}<br>{e['what']}", f"{paper_value(key)} {e.get('unit', '')}".strip(), in_words(e["ours"]),
+         f"**{e['verdict']}**", e["why"]]
+        for key, e in kept["numbers"].items()
+    ]  # fmt: skip
+    orders = [
+        [o["data"], o["claim"], o["metric"], f"{o['mean']:+.3f}", f"{o['low']:+.3f} … {o['high']:+.3f}", o["order"]]
+        for o in kept["orders"]
+    ]
+    parts = [table(["where, what", "paper", "ours", "verdict", "why"], [list(map(plain, row)) for row in numbers])]
+    if orders:
+        head = ["data", "claim", "metric", "difference ", "interval", "the claim"]
+        parts += ["## Does each row beat the one before?", table(head, [list(map(plain, row)) for row in orders])]
+    return "\n\n".join(parts)
+
+
+def in_words(ours: object) -> str:
+    """Return one of our values as text: a dict as "name value" pairs, None as a dash."""
+    if isinstance(ours, dict):
+        return "<br>".join(f"{name} {in_words(value)}" for name, value in ours.items())
+    return "–" if ours is None else number(ours)
+
+
+def plain(cell: str) -> str:
+    """Return the text of a cell so that Markdown shows it as it is, but for line breaks and bold."""
+    return re.sub(r"([_|$]|<(?!br>))", r"\\\1", cell)
 
 
 def listed_chapters() -> list[str]:
@@ -229,6 +278,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "chapters": chapters,
     "data_sets": data_sets,
     "equation_map": equation_map.tables,
+    "ledger": ledger,
     "not_stated": not_stated,
     "status": status,
 }
@@ -240,12 +290,10 @@ WORDS: dict[str, Callable[..., str]] = {
     "percent": percent,
     "product": product,
     "score": score,
+    "seeds": seeds,
     "setting": setting,
     "times": times,
 }
-SPLITS = {"score": 2, "percent": 1, "product": -1, "times": 1}  # at how many spaces the rest is parted; others: at none
-
-
 def render(template: str) -> str:
     """Replace every word in double braces. Raises PageError for a word or a value that does not exist."""
 
@@ -254,7 +302,7 @@ def render(template: str) -> str:
         if word not in WORDS:
             raise PageError(f"{match[0]}: there is no word {word!r}; choose one of {', '.join(WORDS)}")
         try:
-            return WORDS[word](*asked.split(maxsplit=SPLITS.get(word, 0)))
+            return WORDS[word](*asked.split())
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise PageError(f"{match[0]}: {error}") from error
 

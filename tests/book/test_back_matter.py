@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bfs_tutorial import paper
 from book._ext import api_page
 from tools import back_matter, notebooks, source_code
 
@@ -84,11 +85,15 @@ def test_words_by_hand(template: str, expected: str) -> None:
 
 
 def test_a_score_is_the_mean_of_the_seeds_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for seed, values in enumerate(([0.5, 0.7], [0.8])):
-        scores = {"threshold + watershed": [{"IoU": value} for value in values]}
-        (tmp_path / f"tiny-seed{seed}.json").write_text(json.dumps({"scores": scores}), encoding="utf-8")
+    (tmp_path / "table1" / "tiny").mkdir(parents=True)
+    for seed, values in enumerate(({"a": 0.5, "b": 0.7}, {"a": 0.8})):
+        stacks = {name: {"IoU": value} for name, value in values.items()}
+        record = tmp_path / "table1" / "tiny" / f"full-seed{seed}.json"
+        record.write_text(json.dumps({"stacks": stacks}), encoding="utf-8")
     monkeypatch.setattr(back_matter, "RESULTS", tmp_path)
-    assert back_matter.render("{{ score tiny IoU threshold + watershed }}") == "0.70"
+    assert back_matter.render("{{ score tiny full IoU }}, {{ seeds tiny full }}") == "0.70, 2"
+    assert back_matter.render("{{ score tiny full IoU a }}") == "0.65"
+    assert back_matter.render("{{ score tiny class IoU }}, {{ seeds tiny class }}") == "(not measured), 0"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +103,7 @@ def test_a_score_is_the_mean_of_the_seeds_means(tmp_path: Path, monkeypatch: pyt
         ("{{ paper table_1.ful.IoU }}", "table_1.full.IoU"),
         ("{{ default losses.focal_term.logits }}", "no default"),
         ("{{ setting d_n }}", "d_n"),
-        ("{{ score no-such-experiment IoU BFS-Net }}", "no record"),
+        ("{{ score embryos full }}", "metric"),
         ("{{ block nothing }}", "nothing"),
     ],
 )
@@ -116,6 +121,21 @@ def test_the_command_says_what_is_out_of_date(monkeypatch: pytest.MonkeyPatch, t
 def test_a_chapter_without_costs_is_said_to_be_unmeasured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notebooks, "COSTS", tmp_path / "none.json")
     assert back_matter.status().count("not measured") == len(back_matter.listed_chapters()) > 0
+
+
+def test_the_ledger_shows_every_entry_and_says_when_there_is_none(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(back_matter, "RESULTS", tmp_path)
+    assert "has not been made yet" in back_matter.ledger()
+    numbers = {
+        key: {**value, "ours": ours, "verdict": "changed", "why": "a_b | c"}
+        for (key, value), ours in zip(paper.record()["values"].items(), ({"mean": 0.5, "seeds": 3}, None, 5e-5))
+    }
+    orders = [{"data": "d", "claim": "a < b", "metric": "IoU", "mean": 0.1, "low": -0.1, "high": 0.3, "order": "holds"}]
+    (tmp_path / "ledger.json").write_text(json.dumps({"numbers": numbers, "orders": orders}), encoding="utf-8")
+    lines = back_matter.ledger().splitlines()
+    assert "| 0.558 | mean 0.5<br>seeds 3 | **changed** | a\\_b \\| c |" in lines[2]
+    assert "| 0.476 | – |" in lines[3] and "| 0.607 | 5×10⁻⁵ |" in lines[4]
+    assert lines[-1] == "| d | a \\< b | IoU | +0.100 | -0.100 … +0.300 | holds |"
 
 
 # ---- the source as text --------------------------------------------------------------------------------------
