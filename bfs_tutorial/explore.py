@@ -27,11 +27,13 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy import ndimage
+from skimage.measure import find_contours
 
-from bfs_tutorial import figures, losses
+from bfs_tutorial import figures, losses, star_convex
 from bfs_tutorial.errors import InputError
 from bfs_tutorial.figures import ALT_LENGTH, INK, LINES, MUTED, RULE
 from bfs_tutorial.files import Spacing
+from bfs_tutorial.star_convex import StarSettings
 
 MAX_FRAMES = 400  # in one explorable; all are computed when it is shown
 MAX_BYTES = 700_000  # of stored pictures; a notebook may have 1 MB
@@ -606,3 +608,112 @@ def profile_figure(
     grid[0, 3].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, handlelength=1.2)
     grid[-1, 3].set_xlabel("µm along the dashed line")
     return figure
+
+
+# ---- rays around a click -------------------------------------------------------------------------------------
+
+
+def outlines(plane: np.ndarray, colour: str = "#fff", width: float = 0.7) -> str:
+    """Draw the outline of every instance of a plane (Y, X), 0 = background, as SVG to lay over its picture.
+
+    width: of the line, in voxels.
+    """
+    labels = np.asarray(plane)
+    rings = [
+        ring for number in np.unique(labels[labels > 0]) for ring in find_contours(np.pad(labels == number, 1), 0.5)
+    ]
+    return _over(labels.shape, "".join(_line(ring - 1, colour, width) for ring in rings))
+
+
+def ray_frame(
+    images: Mapping[str, tuple[np.ndarray, str]],
+    spacing: Spacing,
+    click: Sequence[float],
+    truth: np.ndarray,
+    settings: StarSettings | None = None,
+    half: int = 18,
+) -> Callable[..., Frame]:
+    """Return the frame function of the star-convex search around one click, in the plane of the click alone.
+
+    The function takes image (a key of images), moved (µm that the click lies off along x), passes (of search and
+    re-centring) and offset (True: the blur's share is added). It draws the plane with the edge that each ray takes
+    and the smooth outline, the edge strength unrolled with a row for each ray, and writes the mean radius.
+    images: by name, a volume (Z, Y, X) in which the cell is bright, and its modality; click: (z, y, x) voxels;
+    truth: the true mask; half: voxels shown to each side. Raises InputError when the window leaves the volume.
+    """
+    s, spacing = settings or StarSettings(), tuple(spacing)
+    z, y, x = np.rint(click).astype(int)
+    if min(y, x) < half or y + half >= truth.shape[1] or x + half >= truth.shape[2] or not 0 <= z < truth.shape[0]:
+        raise InputError(f"click {tuple(click)}: expected it {half} voxels or more from the border of {truth.shape}")
+    window = np.s_[z, y - half : y + half + 1, x - half : x + half + 1]
+    corner = np.array([y - half, x - half])
+    true = outlines(truth[window].astype(int), width=0.4)
+    radius = np.sqrt(truth[z].sum() * spacing[1] * spacing[2] / np.pi)  # µm, of a disc of the same area
+    seen = {name: _shade(volume[window]) for name, (volume, _) in images.items()}
+    rays = star_convex.circle_directions(round(0.3 * s.rays))
+    search = lru_cache(maxsize=64)(lambda name, *how: _ray_search(*images[name], spacing, click, rays, s, *how))
+
+    def frame(image: str, moved: float, passes: int, offset: bool) -> Frame:
+        place, edge, best, surface, added = search(image, moved, passes)
+        surface = surface + added * offset  # (D,) µm
+        at = lambda r: place[1:] + rays[:, 1:] * r[:, None] / np.array(spacing[1:]) - corner  # noqa: E731
+        found = _dots(at(best)) + _line(at(surface)[[*range(len(rays)), 0]], LINES[1], 0.35)
+        start = np.array(click)[1:] + [0, moved / spacing[2]] - corner
+        cross = _dots(start[None], "#fff", 0.8) + _dots(place[None, 1:] - corner, LINES[1], 0.5)
+        rows, columns = np.arange(len(rays)), lambda r: (r - s.smallest) / s.step
+        unrolled = _dots(np.stack([rows, columns(best)], 1), LINES[0], 0.5)
+        unrolled += _line(np.stack([rows, columns(surface)], 1), LINES[1], 0.5)
+        return Frame(
+            [
+                Panel({"plane": seen[image], "truth": true, "found": _over(seen[image].shape, found + cross)},
+                      "the plane of the click", 300),
+                Panel({"edges": 255 - _shade(edge), "found": _over(edge.shape, unrolled)},
+                      f"a row for each ray, {s.smallest:g} to {s.largest:g} µm", 290),
+            ],
+            f"mean radius {surface.mean():.1f} µm, in truth {radius:.1f} µm",
+        )  # fmt: skip
+
+    return frame
+
+
+def _ray_search(
+    volume: np.ndarray, modality: str, spacing: Spacing, click: Sequence[float], rays: np.ndarray, s: StarSettings,
+    moved: float, passes: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:  # fmt: skip
+    """Search in one plane; return place (3,), edge strength (D, R), each ray's edge and the outline (D,), offset."""
+    places = np.array([click]) + [[0, 0, moved / spacing[2]]]
+    basis, free = star_convex.harmonics(rays, "bright-field"), np.full((1, len(rays)), np.inf)
+    for remaining in reversed(range(passes)):
+        edge = star_convex.edge_strength(star_convex.radial_profiles(volume, places, spacing, rays, s.radii), s.step)
+        coefficients = star_convex.fit_radii(edge, s.radii, basis, free, s)
+        if remaining:
+            places = star_convex.recentre(places, coefficients, spacing, "bright-field")
+    surface = coefficients @ basis.T  # (1, D) µm
+    score = edge * np.exp(-((s.radii - surface[..., None]) ** 2) / (2 * s.tolerance**2))
+    width = star_convex.edge_half_width(volume, places, spacing, rays, surface, s)
+    added = star_convex.edge_offset(coefficients[:, 0], width, modality)
+    return places[0], edge[0], s.radii[score[0].argmax(axis=-1)], surface[0], float(added[0])
+
+
+def _shade(values: np.ndarray, shades: int = 32) -> np.ndarray:
+    """Almost all values of a picture as uint8 grey in few shades, which store small."""
+    low, high = np.percentile(values, (0.5, 99.5))
+    levels = np.round(np.clip((values - low) / max(high - low, 1e-12), 0, 1) * (shades - 1))
+    return (levels * (255 / (shades - 1))).astype(np.uint8)
+
+
+def _over(shape: Sequence[int], content: str) -> str:
+    """SVG of the size of a picture (rows, columns), whose coordinates are voxel index units."""
+    height, width = shape
+    box = f'width="{width}" height="{height}" viewBox="-0.5 -0.5 {width} {height}" preserveAspectRatio="none"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {box}>{content}</svg>'
+
+
+def _line(places: np.ndarray, colour: str, width: float) -> str:
+    dots = " ".join(f"{column:.1f},{row:.1f}" for row, column in places)
+    return f'<polyline points="{dots}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
+
+
+def _dots(places: np.ndarray, colour: str = "#ffee77", radius: float = 0.4) -> str:
+    marks = "".join(f"M{column:.1f} {row:.1f}h0" for row, column in places)
+    return f'<path d="{marks}" stroke="{colour}" stroke-width="{2 * radius:g}" stroke-linecap="round"/>'

@@ -14,6 +14,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy import ndimage
 
 from bfs_tutorial import explore, losses
 from bfs_tutorial.errors import InputError
@@ -276,3 +277,46 @@ def test_the_profile_figure_has_a_row_for_each_stack(cell):
     gradient = figure.axes[3].lines[1].get_ydata()
     edges = np.flatnonzero(np.diff(truth[at].astype(int)))
     assert abs(np.argmax(gradient[:12]) - edges[0]) <= 1  # at a step the gradient peaks on the border
+
+
+def blurred_ball(radius=6.0):
+    """A ball in (9, 60, 60) voxels of (2, 1, 1) µm, blurred by 1 µm, its centre and its mask."""
+    shape, centre, spacing = (9, 60, 60), (4.0, 30.0, 29.0), (2.0, 1.0, 1.0)
+    mask = explore.soft_ball(shape, centre, radius, spacing).numpy()
+    return ndimage.gaussian_filter(mask, np.divide(1.0, spacing)), centre, mask > 0.5, spacing
+
+
+def test_outlines_has_one_line_for_each_instance_in_voxel_coordinates():
+    plane = np.zeros((8, 10), int)
+    plane[2:4, 3:6], plane[6, 8] = 1, 2
+    svg = explore.outlines(plane, "#123456")
+    assert svg.count("<polyline") == 2 and 'viewBox="-0.5 -0.5 10 8"' in svg and "#123456" in svg
+    points = re.findall(r'points="([^"]+)"', svg)[0].split()
+    columns, rows = np.array([point.split(",") for point in points], float).T
+    assert (columns.min(), columns.max(), rows.min(), rows.max()) == (2.5, 5.5, 1.5, 3.5)
+    assert "<polyline" not in explore.outlines(0 * plane)
+
+
+@pytest.mark.parametrize("moved", [0.0, 2.0])
+def test_the_rays_find_the_radius_and_walk_back_to_the_middle(moved):
+    image, centre, truth, spacing = blurred_ball()
+    frame = explore.ray_frame({"ball": (image, "fluorescence")}, spacing, centre, truth)
+    drawn = frame("ball", moved, passes=3, offset=True)
+    found, true = (float(number) for number in re.findall(r"([\d.]+) µm", drawn.text))
+    assert abs(found - 6) < 0.4 and abs(true - 6) < 0.3
+    start, place = re.findall(r'<path d="M([\d.]+) ([\d.]+)h0"', drawn.panels[0].layers["found"])
+    assert float(start[0]) - 18 == pytest.approx(moved, abs=0.06)  # the middle of a window of 37 voxels
+    assert np.allclose(np.array(place, float), 18, atol=0.4)
+
+
+def test_the_offset_only_moves_the_outline_outwards():
+    image, centre, truth, spacing = blurred_ball()
+    frame = explore.ray_frame({"ball": (image, "bright-field")}, spacing, centre, truth)
+    radii = [float(frame("ball", 0.0, 1, offset).text.split()[2]) for offset in (False, True)]
+    assert radii[0] + 0.3 < radii[1]
+
+
+def test_a_click_near_the_border_is_refused():
+    image, centre, truth, spacing = blurred_ball()
+    with pytest.raises(InputError, match="18 voxels or more from the border"):
+        explore.ray_frame({"ball": (image, "fluorescence")}, spacing, (4, 10, 30), truth)
