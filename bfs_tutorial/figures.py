@@ -464,7 +464,8 @@ def _colour_bar(axes: Axes, picture: AxesImage, label: str, *, side: str) -> Non
     else:
         place = (box.x0, box.y0 - 0.17 * up, box.width, 0.09 * up)
     orientation = "vertical" if side == "right" else "horizontal"
-    bar = figure.colorbar(picture, cax=figure.add_axes(place), orientation=orientation, ticks=MaxNLocator(4))
+    steps = MaxNLocator(4 if side == "right" or box.width > 1.5 * across else 2)  # labels need room
+    bar = figure.colorbar(picture, cax=figure.add_axes(place), orientation=orientation, ticks=steps)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=2, width=0.6, pad=2)
     bar.set_label(label, labelpad=3)
@@ -654,7 +655,7 @@ def panels(
     *,
     kinds: str | Mapping[str, str] = "image",
     units: Mapping[str, str] | None = None,
-    labels: np.ndarray | None = None,
+    labels: np.ndarray | Mapping[str, np.ndarray] | None = None,
     points: np.ndarray | None = None,
     limits: Mapping[str, tuple[float, float]] | None = None,
     fill: float = 0.0,
@@ -665,22 +666,25 @@ def panels(
 
     volumes: (Z, Y, X) by title, one shape; spacing: (z, y, x) µm; plane: an index, else the middle one; kinds: one
     for all, or by title, "image" where it says nothing; units: names of the colour bars, and limits: values drawn
-    darkest and brightest, by title; labels, points, fill, depth, columns: as in `slices`.
-    Raises InputError for no volumes, shapes that disagree or a plane that does not exist.
+    darkest and brightest, by title; labels: (Z, Y, X) for all pictures, or by title for some; points, fill, depth,
+    columns: as in `slices`. Raises InputError for no volumes, shapes that disagree or a plane that does not exist.
     """
     if not volumes:
         raise InputError("there are no volumes to draw: expected at least one, by title")
     shape = np.shape(next(iter(volumes.values())))
     volumes = {name: _picture(volume, 3, shape) for name, volume in volumes.items()}
-    first, spacing, labels, points = _inputs(next(iter(volumes.values())), spacing, labels, points)
+    first, spacing, _, points = _inputs(next(iter(volumes.values())), spacing, None, points)
+    given = labels if isinstance(labels, Mapping) else {name: labels for name in volumes if labels is not None}
+    given = {name: check_labels(numbers, shape) for name, numbers in given.items()}
     kinds = {name: kinds if isinstance(kinds, str) else kinds.get(name, "image") for name in volumes}
     z = _planes([shape[0] // 2 if plane is None else plane], first, None)[0]
     room = 0.05 if set(kinds.values()) == {"image"} else 0.58  # inches
     figure, grid = _rows(list(volumes), shape, spacing, columns, below=room)
-    outlines, colours = _masks(labels, 0, z), _colours(labels, None)
+    colours = label_colours(*given.values())
     for axes, (name, volume) in zip(grid, volumes.items(), strict=True):
         picture = draw_plane(
-            axes, volume[z], spacing[1:], kind=kinds[name], outlines=outlines, colours=colours, fill=fill,
+            axes, volume[z], spacing[1:], kind=kinds[name], outlines=_masks(given.get(name), 0, z), colours=colours,
+            fill=fill,
             limits=_window(volume, kinds[name], (limits or {}).get(name)),
             points=_near(points, spacing, 0, z, depth),
         )
@@ -801,6 +805,92 @@ def _bar(axes: Axes, row: int, values: np.ndarray, published: float | None, bold
         f"{values.mean():.2f}", (max(values.max(), published or 0), row), (6, 0), textcoords="offset points",
         va="center", weight="bold" if bold else "normal",
     )
+
+
+@style()
+def intervals(
+    differences: Mapping[str, Mapping[str, tuple[float, float, float]]], *, x_label: str = "difference"
+) -> Figure:
+    """Draw differences with their intervals: a panel for each metric, a row for each comparison, a line at zero.
+
+    differences: by comparison, then by metric: (mean, low, high). Blue with a filled dot: above zero; orange with a
+    square: below zero; grey with an open dot: the interval holds zero. Raises InputError for no differences,
+    comparisons with unlike metrics, or an interval that is not finite or does not run low to high.
+    """
+    metrics = list(next(iter(differences.values()), {}))
+    if not metrics or any(set(row) != set(metrics) for row in differences.values()):
+        raise InputError(f"differences of {list(differences)}: expected the same metrics, one or more, for each")
+    figure = Figure(figsize=(WIDTH, 0.86 + 0.3 * len(differences)), layout="constrained")
+    grid = figure.subplots(1, len(metrics), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, metric in zip(grid, metrics, strict=True):
+        axes.axvline(0, color=INK, linewidth=0.8)
+        for row, name in enumerate(differences):
+            _interval(axes, row, f"{metric} of {name!r}", differences[name][metric])
+        axes.set(title=metric, yticks=range(len(differences)), yticklabels=differences)
+        axes.set_ylim(len(differences) - 0.4, -0.6)  # the first row on top
+        axes.xaxis.set(major_locator=MaxNLocator(4), major_formatter="{x:g}")
+        axes.grid(axis="x")
+        axes.tick_params(length=0, labelcolor=INK)
+        axes.spines[["left", "bottom"]].set_visible(False)
+    figure.supxlabel(x_label, fontsize=9.5)
+    return figure
+
+
+def _interval(axes: Axes, row: int, name: str, values: Sequence[float]) -> None:
+    """Draw one interval with its mean, its colour and mark by the side of zero on which it lies."""
+    mean, low, high = _values(name, values) if np.shape(values) == (3,) else (np.nan,) * 3
+    if not low <= mean <= high:
+        raise InputError(f"{name} is {values!r}: expected mean, low and high, with low <= mean <= high")
+    side = int(low > 0) - int(high < 0)
+    colour, marker, face = {1: (LINES[0], "o", LINES[0]), -1: (LINES[1], "s", LINES[1]), 0: (MUTED, "o", "white")}[side]
+    axes.plot([low, high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")
+    axes.plot(mean, row, marker, ms=5.5, mfc=face, mec=colour, mew=1.4)
+
+
+@style()
+def sweeps(
+    series: Mapping[str, tuple[Sequence, Mapping[str, ArrayLike]]],
+    *,
+    units: Mapping[str, str] | None = None,
+    limits: tuple[float, float] = (0.0, 1.0),
+    columns: int = 3,
+) -> Figure:
+    """Draw what each of several choices changes: a small panel for each, its values side by side, a line a metric.
+
+    series: by title, a pair (values, scores) with scores by metric, (values,) or (seeds, values): a line at the mean
+    and a band from the lowest to the highest seed; units: the name of each panel's axis; limits: of the scores.
+    Raises InputError for no series, too many metrics, or scores that do not fit the values.
+    """
+    if not series:
+        raise InputError("no series to draw: expected at least one, by title")
+    columns = min(columns, len(series))
+    rows = -(-len(series) // columns)
+    figure = Figure(figsize=(WIDTH, 2.0 * rows + 0.3), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for axes in grid.flat[len(series) :]:
+        axes.set_visible(False)
+    for axes, (title, (values, scores)) in zip(grid.flat, series.items(), strict=False):
+        _sweep(axes, title, list(values), scores)
+        axes.set(title=wrap(title, round(84 / columns)), xlabel=(units or {}).get(title, ""), ylim=limits)
+    handles, names = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper right", ncols=len(names), frameon=False, borderpad=0)
+    return figure
+
+
+def _sweep(axes: Axes, title: str, values: list, scores: Mapping[str, ArrayLike]) -> None:
+    """Draw the scores at evenly spaced places, one for each value, whatever the values are."""
+    if not 1 <= len(scores) <= len(LINES):
+        raise InputError(f"{len(scores)} metrics in {title!r}: expected 1 to {len(LINES)}")
+    places = np.arange(len(values))
+    for (metric, table), colour, marker in zip(scores.items(), LINES, "os^vDP", strict=False):
+        table = np.atleast_2d(np.asarray(table, dtype=float))
+        if table.shape[1:] != (len(values),) or not np.isfinite(table).all():
+            raise InputError(f"{metric} in {title!r} has shape {table.shape}: expected {len(values)} finite values")
+        axes.plot(places, table.mean(axis=0), color=colour, marker=marker, ms=3.8, label=metric, clip_on=False)
+        axes.fill_between(places, table.min(axis=0), table.max(axis=0), color=colour, alpha=0.16, linewidth=0)
+    names = [value if isinstance(value, str) else f"{value:g}" for value in values]
+    axes.set(xticks=places, xticklabels=names, xlim=(-0.25, len(values) - 0.75))
+    axes.grid(axis="y")
 
 
 @dataclass(frozen=True)

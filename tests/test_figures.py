@@ -475,6 +475,16 @@ def test_comparison_takes_the_fullest_plane_or_the_maximum(stack):
     assert len(second.patches) == 2  # both silhouettes
 
 
+def test_panels_take_labels_for_some_of_them(stack):
+    image, labels, _ = stack
+    volumes = {"image": image, "found": image, "true": image}
+    figure = figures.panels(volumes, SPACING, 3, labels={"found": labels, "true": (labels > 0).astype(int)})
+    outlines = [len(axes.patches) for axes in drawn(figure)]
+    assert outlines == [0, len(np.unique(labels[3])) - 1, 1]
+    with pytest.raises(InputError):
+        figures.panels(volumes, SPACING, 3, labels={"found": labels[:3]})
+
+
 def test_panels_draw_each_volume_by_its_kind(stack):
     image, labels, _ = stack
     volumes = {"stack": image, "map": image / 2, "signed": image - image.mean()}
@@ -558,6 +568,55 @@ def test_bars_have_the_length_of_the_mean():
     marks = {line.get_marker(): list(line.get_xdata()) for line in left.lines}
     assert marks == {"o": [0.7, 0.9], "D": [0.65]}
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["paper"]
+
+
+def test_intervals_say_by_colour_and_mark_on_which_side_of_zero_they_lie():
+    up, unclear, down = (0.2, 0.1, 0.3), (0.0, -0.1, 0.2), (-0.2, -0.3, -0.1)
+    figure = figures.intervals({"a < b": {"IoU": up}, "b < c": {"IoU": unclear}, "c < d": {"IoU": down}})
+    zero, *lines = figure.axes[0].lines
+    assert list(zero.get_xdata()) == [0, 0]
+    bars, dots = lines[::2], lines[1::2]
+    assert [list(bar.get_xdata()) for bar in bars] == [[0.1, 0.3], [-0.1, 0.2], [-0.3, -0.1]]
+    assert [dot.get_marker() for dot in dots] == ["o", "o", "s"]
+    assert [dot.get_mfc() == "white" for dot in dots] == [False, True, False]
+    assert len({bar.get_color() for bar in bars}) == 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ({}, "expected the same metrics"),
+        ({"a": {"IoU": (0, 0, 0)}, "b": {"SEG": (0, 0, 0)}}, "expected the same metrics"),
+        ({"a": {"IoU": (0.5, 0.6, 0.7)}}, "low <= mean <= high"),
+        ({"a": {"IoU": (0.5, 0.4)}}, "expected mean, low and high"),
+    ],
+)
+def test_bad_intervals_are_named(rows, says):
+    with pytest.raises(InputError, match=says):
+        figures.intervals(rows)
+
+
+def test_sweeps_draw_means_and_bands_for_numbers_and_words():
+    figure = figures.sweeps(
+        {"strength": ([0, 10.0], {"IoU": [[0.2, 0.6], [0.4, 0.8]]}), "edge": (["log", "step"], {"IoU": [0.5, 0.7]})},
+        units={"strength": "λ"},
+    )
+    left, right = figure.axes
+    assert list(left.lines[0].get_ydata()) == pytest.approx([0.3, 0.7])
+    low, high = left.collections[0].get_paths()[0].get_extents().intervaly
+    assert (low, high) == pytest.approx((0.2, 0.8))
+    assert [label.get_text() for label in left.get_xticklabels()] == ["0", "10"]
+    assert [label.get_text() for label in right.get_xticklabels()] == ["log", "step"]
+    assert (left.get_xlabel(), right.get_xlabel()) == ("λ", "")
+
+
+@pytest.mark.parametrize(
+    ("series", "says"),
+    [({}, "no series"), ({"a": ([1, 2], {})}, "0 metrics"), ({"a": ([1, 2], {"IoU": [0.1]})}, "expected 2 finite")],
+)
+def test_bad_sweeps_are_named(series, says):
+    with pytest.raises(InputError, match=says):
+        figures.sweeps(series)
 
 
 def test_a_table_marks_the_best_and_can_be_read_aloud():
