@@ -11,10 +11,10 @@ TORCH ?= $(shell if [ "$$(uname -s)" = Linux ] && ! nvidia-smi -L >/dev/null 2>&
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book run test data lab serve bench clean
+.PHONY: help book run test data lab serve bench weights clean
 
 help:  ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
 
 book: $(VENV)/.book  ## Build the pages from the stored outputs (a minute or two the first time, no PyTorch needed)
 	@# --all: a page that was built with a warning must warn again, not hide in the cache
@@ -44,6 +44,9 @@ serve:  ## Serve the built pages on this machine only, at port 8000 (PORT=...)
 
 bench: $(VENV)/.test  ## Measure the fast parts against plain versions and write results/bench.json
 	$(BIN)/python -m bfs_tutorial.bench
+
+weights: $(VENV)/.test  ## Train the small networks that the package ships (about five minutes)
+	$(BIN)/python tools/weights.py
 
 clean:  ## Remove built pages and caches; the environment stays (to remove it too: rm -r .venv)
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -172,7 +172,7 @@ def training_step() -> dict:
 
     stacks = simulate.dataset("fluorescence", 2, seed=0)
     model = BFSNet("fluorescence", steps_s1=20, steps_s2=20)
-    model.s1, model.s2 = model._network(0, 0.02), model._network(1, 0.12)
+    model.s1, model.s2 = model.network(0, 0.02), model.network(1, 0.12)
     start = time.perf_counter()
     model.train_s1(stacks, progress=False)
     middle = time.perf_counter()

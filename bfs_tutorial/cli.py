@@ -64,7 +64,7 @@ def build_parser() -> Parser:
     parser = Parser(prog="bfs-tutorial", description=about)
     parser.add_argument("--version", action="version", version=f"bfs-tutorial {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_simulate, _add_train, _add_segment, _add_evaluate, _add_doctor):
+    for add in (_add_simulate, _add_train, _add_segment, _add_evaluate, _add_table1, _add_ablation, _add_doctor):
         add(commands)
     return parser
 
@@ -140,6 +140,37 @@ def _add_evaluate(commands: Any) -> None:
                         help="labels, or a mask of 0 and 255 whose separate regions are the cells")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     _add_output(parser, "FILE.json", "write the JSON to a file too", required=False)
+
+
+def _add_table1(commands: Any) -> None:
+    parser = _add_command(
+        commands, table1, "run the experiments of Table 1 that have no record yet, and print the table",
+        "bfs-tutorial table1 --data simulated-fluorescence --seeds 3\n\n"
+        "Every row and seed is one JSON record. A run that was stopped goes on when the same command is given again.",
+    )
+    parser.add_argument("--data", default="simulated-fluorescence", metavar="NAME",
+                        help="simulated-fluorescence, simulated-bright-field, embryos, embryo-bright-field, bbbc050")
+    parser.add_argument("--rows", nargs="+", default=(), metavar="ROW", help="some rows only (all of the data set)")
+    parser.add_argument("--seeds", type=_natural, default=3, metavar="N", help="runs of every row, seeds 0, 1, ... (3)")
+    parser.add_argument("--stacks", type=_natural, metavar="N", help="at most this many training stacks (all)")
+    parser.add_argument("--paper", action="store_true",
+                        help="the paper's hyper-parameters (rate 5e-5, batch 1, 40 epochs): days without a GPU")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="folder of the records (results/table1)")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="keeps each trained S1 for later rows (RESULTS/work)")
+    _add_device(parser)
+
+
+def _add_ablation(commands: Any) -> None:
+    parser = _add_command(
+        commands, ablation, "change one choice of the method at a time, on simulated stacks, and print the scores",
+        "bfs-tutorial ablation lambda sigma --data simulated-bright-field",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which ones (all)")
+    parser.add_argument("--data", default="simulated-fluorescence", metavar="NAME",
+                        help="simulated-fluorescence or simulated-bright-field (simulated-fluorescence)")
+    parser.add_argument("--seeds", type=_natural, default=1, metavar="N", help="seeds 0, 1, ... (1)")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="folder of the records (results/ablations)")
+    _add_device(parser)
 
 
 def _add_doctor(commands: Any) -> None:
@@ -253,6 +284,28 @@ def evaluate(args: argparse.Namespace) -> None:
         with replacing(args.output, args.overwrite) as partial:
             partial.write_text(text + "\n", encoding="utf-8")
     print(text if args.json else _score_table(scores))
+
+
+def table1(args: argparse.Namespace) -> None:
+    """Run what has no record yet, then print the table from the records."""
+    from bfs_tutorial import experiments, records
+
+    folder = args.results or records.RESULTS
+    options = {"stacks": args.stacks, "paper": args.paper, "device": args.device, "results": folder, "work": args.work}
+    try:
+        experiments.table1(args.data, args.rows, args.seeds, **options)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"finished rows are kept in {folder}, run the same command again") from stop
+    print(records.report(args.data, folder))
+
+
+def ablation(args: argparse.Namespace) -> None:
+    """Run the ablations that have no record yet, then print all of them."""
+    from bfs_tutorial import ablations, records
+
+    folder = args.results or records.ABLATIONS
+    ablations.ablate(args.names, args.data, args.seeds, device=args.device, results=folder)
+    print(records.ablation_text(args.data, folder))
 
 
 def doctor(args: argparse.Namespace) -> int:

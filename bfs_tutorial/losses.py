@@ -20,7 +20,7 @@ from bfs_tutorial.errors import InputError
 from bfs_tutorial.files import Spacing
 
 EDGES = ("log", "gradient")
-SCALES = ("none", "std")
+SCALES = ("none", "std", "local")
 REDUCTIONS = ("mean", "ratio", "sum")
 
 
@@ -120,12 +120,28 @@ def edge_weight(
 
     e is `edge_strength`. scale="none" is the equation as printed, s = 1: on a z-scored image e is about
     0.04, w about 0.998 everywhere, and the image guides nothing. scale="std" divides by s = std(e).
+    scale="local" divides by half the largest strength nearby, see `local_scale`: only the crest of an edge gets a
+    low weight, and the edge of a dim cell as low a one as that of a bright cell.
     """
     _one_of(scale, SCALES, "scale")
     strength = edge_strength(image, spacing, sigma, edge, p)
     if scale == "std":
         strength = strength / strength.std().clamp(min=1e-12)
+    elif scale == "local":
+        strength = strength / local_scale(strength, spacing).clamp(min=1e-12)
     return torch.exp(-(strength**p))
+
+
+def local_scale(strength: Tensor, spacing: Spacing, radius: float = 8.0) -> Tensor:
+    """Half the largest edge strength within `radius` µm (a box), smoothed so that it has no steps; same shape.
+
+    radius: about that of a cell, in µm, so that every place sees the edge of the cell that it belongs to.
+    """
+    largest = strength.reshape(-1, 1, *strength.shape[-3:])  # (B, 1, Z, Y, X)
+    for axis, step in enumerate(spacing):  # the largest in a box, one axis after the other
+        half = [round(radius / step) if a == axis else 0 for a in range(3)]
+        largest = F.max_pool3d(largest, [2 * n + 1 for n in half], stride=1, padding=half)
+    return smooth(largest, radius / 2, spacing).reshape(strength.shape) / 2
 
 
 def weighted_gradient(

@@ -22,12 +22,13 @@ from bfs_tutorial.files import Spacing, replacing
 from bfs_tutorial.instances import assign_instances
 from bfs_tutorial.losses import centre_loss, edge_weight, segmentation_loss
 from bfs_tutorial.metrics import match_points
-from bfs_tutorial.normalise import check_modality, normalise
+from bfs_tutorial.normalise import check_modality, edge_image, normalise
 from bfs_tutorial.peaks import best_threshold, find_peaks, merge_peaks
 from bfs_tutorial.pseudo_labels import pseudo_labels, snap_to_maxima
 from bfs_tutorial.stack import ZStack
 from bfs_tutorial.training import Example, Schedule, pick_device, train
 
+WEIGHTS = Path(__file__).resolve().parent / "weights"  # models that the package ships, each with its recipe
 FORMAT = {"format": "bfs-net", "version": 1}  # of the model file
 
 
@@ -49,12 +50,14 @@ class Settings:
     response_factor: float = 1.0  # of Otsu's threshold
     s2: Schedule = Schedule(steps=300, jitter=0.3)
     edge: str = "gradient"  # "log" is Eq. (4), "gradient" Eq. (5)
+    edge_source: str = "normalised"  # the image I of Eq. (4) and (5): as S2 sees it, or "edge", `normalise.edge_image`
     edge_scale: str = "std"
     reduction: str = "ratio"
     boundary_weight: float = 3.0  # Eq. (3): λ_BF or λ_FL
     warm_up: float = 0.5  # share of training in which λ grows from 0: the ratio form says nothing about an empty mask
     sigma_mask: float = 1.0  # σ1
     sigma_image: float = 1.0  # σ2
+    sigma_unit: str = "µm"  # of σ1 and σ2; with "voxel" they are longer along z, where voxels are
     mask_threshold: float = 0.5
     adapt: float = 1.0  # share of S2's BatchNorm statistics taken from the stack that is segmented
 
@@ -94,6 +97,13 @@ def resample(image: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     if image.shape == tuple(shape):
         return image
     return resize(image, shape, order=1, mode="edge", preserve_range=True).astype(np.float32)
+
+
+def resample_labels(labels: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Nearest-voxel resampling of labels or of a mask (Z, Y, X) to `shape`; the outer faces stay in place."""
+    if labels.shape == tuple(shape):
+        return labels
+    return resize(labels, shape, order=0, mode="edge", preserve_range=True, anti_aliasing=False).astype(labels.dtype)
 
 
 def working_shape(stack: ZStack, spacing: Spacing) -> tuple[int, int, int]:
@@ -165,7 +175,7 @@ class BFSNet:
         stacks, see `peaks.best_threshold`, unless the settings name one.
         """
         settings = self.settings
-        self.s1 = self._network(seed, prior=0.02).to(pick_device(device))
+        self.s1 = self.network(seed, prior=0.02).to(pick_device(device))
         prepared = [(self.prepare(stack), self.points(stack)) for stack in stacks]
         examples = [
             {"image": image, "target": centre_map(image.shape, points, settings.spacing, settings.d_m, settings.k)}
@@ -197,23 +207,33 @@ class BFSNet:
         masks: bool, one per stack, on the grid of `prepare(stack)`, such as `pseudo_labels(stack) > 0`.
         """
         settings = self.settings
-        self.s2 = self._network(seed + 1, prior=0.12).to(pick_device(device))
+        self.s2 = self.network(seed + 1, prior=0.12).to(pick_device(device))
         examples = [self._s2_example(stack, mask) for stack, mask in zip(stacks, masks, strict=True)]
 
         def loss(logits, batch, done):
-            strength = settings.boundary_weight * min(1.0, done / settings.warm_up)
+            grown = min(1.0, done / settings.warm_up) if settings.warm_up else 1.0
+            strength = settings.boundary_weight * grown
             return segmentation_loss(
-                logits, batch["target"], batch["weight"], settings.spacing, strength, settings.sigma_mask,
+                logits, batch["target"], batch["weight"], self._loss_spacing(), strength, settings.sigma_mask,
                 settings.reduction,
             )  # fmt: skip
 
         return train(self.s2, examples, loss, settings.s2, seed=seed, title="S2, foreground", **options)
 
     def _s2_example(self, stack: ZStack, mask: np.ndarray) -> Example:
-        image = self.prepare(stack)
-        s = self.settings
-        weight = edge_weight(torch.from_numpy(image), s.spacing, s.sigma_image, s.edge, scale=s.edge_scale)
+        image, s = self.prepare(stack), self.settings
+        source = image if s.edge_source == "normalised" else self._edge_image(stack)
+        weight = edge_weight(torch.from_numpy(source), self._loss_spacing(), s.sigma_image, s.edge, scale=s.edge_scale)
         return {"image": image, "target": mask.astype(np.float32), "weight": weight.numpy()}
+
+    def _loss_spacing(self) -> Spacing:
+        """What the boundary loss takes for the size of a voxel: (1, 1, 1) when its σ count voxels."""
+        if self.settings.sigma_unit not in ("µm", "voxel"):
+            raise InputError(f"the unit of σ is {self.settings.sigma_unit!r}; choose µm or voxel")
+        return self.settings.spacing if self.settings.sigma_unit == "µm" else (1.0, 1.0, 1.0)
+
+    def _edge_image(self, stack: ZStack) -> np.ndarray:
+        return edge_image(resample(stack.image, working_shape(stack, self.settings.spacing)), self.settings.modality)
 
     def prepare(self, stack: ZStack) -> np.ndarray:
         """The image as the networks see it: resampled to the working spacing, then normalised."""
@@ -224,11 +244,14 @@ class BFSNet:
         """The clicked centres (N, 3) in voxels of the prepared image."""
         return move_points(stack.centres, stack.image.shape, working_shape(stack, self.settings.spacing))
 
-    def pseudo_labels(self, stack: ZStack) -> np.ndarray:
-        """§3.2: pseudo labels of a training stack on the prepared image's grid, one back-propagation per click."""
+    def pseudo_labels(self, stack: ZStack, rule: str = "prm") -> np.ndarray:
+        """§3.2: pseudo labels of a training stack on the prepared image's grid, one back-propagation per click.
+
+        rule: how a response goes back, see `peak_response.peak_responses`; the paper's is "prm".
+        """
         image, s = self.prepare(stack), self.settings
         peaks = snap_to_maxima(self.points(stack), unet.predict(self.s1, image), s.spacing)
-        return pseudo_labels(self.s1, image, peaks, s.spacing, s.response_smoothing, s.response_factor)
+        return pseudo_labels(self.s1, image, peaks, s.spacing, s.response_smoothing, s.response_factor, rule)
 
     def exact_mask(self, stack: ZStack) -> np.ndarray:
         """The stack's own labels as a mask on the grid of `prepare`: for simulated stacks, and to score."""
@@ -255,7 +278,8 @@ class BFSNet:
         points, scores = find_peaks(probability, s.spacing, self.peak_threshold if threshold is None else threshold)
         return merge_peaks(points, scores, s.spacing, s.merge_radius)
 
-    def _network(self, seed: int, prior: float) -> unet.UNet3D:
+    def network(self, seed: int, prior: float) -> unet.UNet3D:
+        """A new network of the settings' size; its weights depend on the seed alone."""
         return unet.build(seed, channels=self.settings.channels, pools=self.settings.pools, prior=prior)
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
@@ -268,6 +292,14 @@ class BFSNet:
             torch.save({**FORMAT, **state, **weights}, partial)
 
     @classmethod
+    def pretrained(cls, modality: str, device: str = "auto") -> BFSNet:
+        """The model that the package ships for a modality, trained on points of simulated stacks.
+
+        weights/MODALITY.json beside it says how; `make weights` trains it again. Raises `InputError`.
+        """
+        return cls.load(WEIGHTS / f"{check_modality(modality)}.pt", device)
+
+    @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> BFSNet:
         """Read a model that `save` wrote. Weights only: a file cannot run code. Raises `InputError` otherwise."""
         state = _read_model(Path(path))
@@ -276,7 +308,7 @@ class BFSNet:
             schedules = {name: Schedule(**state["settings"][name]) for name in ("s1", "s2")}
             model = cls(**{**state["settings"], **schedules})
             for name in ("s1", "s2"):
-                network = model._network(0, prior=0.5)
+                network = model.network(0, prior=0.5)
                 network.load_state_dict(state[name])
                 setattr(model, name, network.to(where).eval())
             model.peak_threshold, model.record = state["peak_threshold"], state["record"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from scipy import ndimage
+from scipy.cluster.vq import kmeans2
 from skimage.filters import threshold_otsu
 
 from bfs_tutorial.errors import InputError
@@ -46,6 +47,7 @@ def combine(
     spacing: Spacing,
     smoothing: float = 3.0,
     factor: float = 1.0,
+    rule: str = "prm",
 ) -> np.ndarray:
     """Pseudo labels (Z, Y, X), int32: map i becomes label i + 1; where masks overlap the stronger map wins.
 
@@ -58,7 +60,7 @@ def combine(
     strength = np.zeros(shape, dtype=np.float32)
     for number, (window, raw) in enumerate(responses, start=1):
         inside = tuple(slice(0, min(s.stop, n) - s.start) for s, n in zip(window, shape, strict=True))
-        response = normalise_response(raw[inside])
+        response = normalise_response(raw[inside], rule)
         smoothed = ndimage.gaussian_filter(response, np.divide(smoothing, spacing), mode="constant")
         relative = smoothed / max(smoothed.max(), 1e-30)
         wins = response_mask(response, spacing, smoothing, factor) & (relative > strength[window])
@@ -68,11 +70,50 @@ def combine(
 
 
 def pseudo_labels(
-    model, image: np.ndarray, peaks: np.ndarray, spacing: Spacing, smoothing: float = 3.0, factor: float = 1.0
+    model,
+    image: np.ndarray,
+    peaks: np.ndarray,
+    spacing: Spacing,
+    smoothing: float = 3.0,
+    factor: float = 1.0,
+    rule: str = "prm",
 ) -> np.ndarray:
     """Pseudo labels of one normalised z-stack (Z, Y, X): one back-propagation through S1 per peak, then `combine`.
 
-    peaks: (N, 3) voxels, for training stacks the clicked points after `snap_to_maxima`. Source: §3.2.
+    peaks: (N, 3) voxels, for training stacks the clicked points after `snap_to_maxima`. rule: how responses go
+    back, see `peak_response.peak_responses`; "guided" is what Nishimura 2019 uses. Source: §3.2.
     """
-    responses = iterate_responses(fold_batch_norm(model), image, peaks)
-    return combine(responses, image.shape, spacing, smoothing, factor)
+    responses = iterate_responses(fold_batch_norm(model), image, peaks, rule)
+    return combine(responses, image.shape, spacing, smoothing, factor, rule)
+
+
+def joint_labels(labels: np.ndarray, responses: np.ndarray, signal: np.ndarray) -> np.ndarray:
+    """Pseudo labels from image and response together: Otsu's threshold on their product, inside each Voronoi cell.
+
+    labels (Z, Y, X): Voronoi cell of every voxel, i + 1 for point i. responses (Z, Y, X): smoothed response of
+    the voxel's own peak, relative to its maximum. signal (Z, Y, X) >= 0: what is high in cells, see
+    `baselines.cell_signal`. Returns (Z, Y, X) int32. Source: after Dong 2019, who threshold image and PRM jointly.
+    """
+    joint = responses * signal
+    mask = np.zeros(labels.shape, dtype=bool)
+    for number in range(1, int(labels.max()) + 1):
+        cell = labels == number
+        inside = joint[cell]
+        if inside.size and inside.max() > inside.min():
+            mask[cell] = inside > threshold_otsu(inside[inside > 0])
+    return np.where(mask, labels, 0).astype(np.int32)
+
+
+def cluster_labels(
+    signal: np.ndarray, cells: np.ndarray, distance: np.ndarray, reach: float = 15.0, seed: int = 0
+) -> np.ndarray:
+    """Pseudo labels by k-means with three clusters in (signal, distance to the point): cell, background, unsure.
+
+    signal (Z, Y, X): what is high in cells. cells (Z, Y, X): Voronoi cell of every voxel, i + 1 for point i.
+    distance (Z, Y, X): µm to the nearest point, cut at `reach` µm. The cluster nearest to the points is taken as
+    cell; the other two are not. Returns (Z, Y, X) int32. Source: Qu 2019, who cluster colour and distance in 2D.
+    """
+    features = np.stack([signal.ravel() / signal.std(), np.minimum(distance, reach).ravel() / (reach / 3)], axis=1)
+    _, cluster = kmeans2(features, 3, seed=np.random.default_rng(seed), minit="++")
+    means = [distance.ravel()[cluster == k].mean() if (cluster == k).any() else np.inf for k in range(3)]
+    return np.where((cluster == np.argmin(means)).reshape(cells.shape), cells, 0).astype(np.int32)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +40,8 @@ class Schedule:
     focus: float = 2 / 3  # share of crops that are placed around a voxel of the target
     jitter: float = 0.0  # how much brightness, offset and noise of each crop vary, in units of the normalised image
     save_every: int = 50
+    one_cycle: bool = True  # False: the learning rate stays as it is, as in the paper
+    mixed_precision: bool = False  # half the memory on a GPU: float16 there, bfloat16 on a CPU
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -149,7 +150,9 @@ def train(
     device = next(model.parameters()).device
     shape = crop_shape(examples, schedule.crop, model.stride)
     optimiser = torch.optim.Adam(model.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, total_steps=schedule.steps + 1)
+    cycle = _rates(optimiser, schedule)
+    half = torch.float16 if device.type == "cuda" else torch.bfloat16
+    scaler = torch.amp.GradScaler(device.type, enabled=schedule.mixed_precision and half is torch.float16)
     run = _Run(model, optimiser, cycle, {"seed": seed, "schedule": asdict(schedule)}, checkpoint)
     history = run.resume()
     model.train()
@@ -158,7 +161,10 @@ def train(
         for step in range(len(history), schedule.steps):
             batch = draw_batch(examples, shape, schedule, np.random.default_rng([seed, step]), device)
             done = step / schedule.steps
-            history.append(_step(model, optimiser, cycle, partial(loss, done=done), batch, step))
+            with torch.autocast(device.type, half, enabled=schedule.mixed_precision):
+                logits = model(batch["image"].contiguous(memory_format=torch.channels_last_3d))
+            value = loss(logits.float(), batch, done)
+            history.append(_step(value, optimiser, cycle, scaler, step))
             bar.update()
             bar.set_postfix(loss=f"{np.mean(history[-20:]):.3f}", refresh=False)
             if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
@@ -167,10 +173,15 @@ def train(
     return history
 
 
-def _step(model: UNet3D, optimiser, cycle, loss: Callable, batch: Batch, step: int) -> float:
+def _rates(optimiser, schedule: Schedule) -> torch.optim.lr_scheduler.LRScheduler:
+    """The learning rate of each step: up and down in one cycle, or constant."""
+    if not schedule.one_cycle:
+        return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
+    return torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, total_steps=schedule.steps + 1)
+
+
+def _step(value: Tensor, optimiser, cycle, scaler: torch.amp.GradScaler, step: int) -> float:
     """One step of Adam; refuses to go on with a loss that is not a finite number."""
-    image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
-    value = loss(model(image), batch)
     if not torch.isfinite(value):
         rate = optimiser.param_groups[0]["lr"]
         raise TrainingError(
@@ -178,8 +189,9 @@ def _step(model: UNet3D, optimiser, cycle, loss: Callable, batch: Batch, step: i
             "or check the image for extreme values; the last checkpoint is from before this step"
         )
     optimiser.zero_grad(set_to_none=True)
-    value.backward()
-    optimiser.step()
+    scaler.scale(value).backward()
+    scaler.step(optimiser)  # skips a step whose float16 gradients overflowed
+    scaler.update()
     cycle.step()
     return value.item()
 

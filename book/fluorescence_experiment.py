@@ -80,8 +80,12 @@ figures.score_table(rows, caption="Table 1 of the paper: BBBC050, one run")
 model = BFSNet.pretrained("fluorescence")
 stack = simulate.fluorescence((6000, 0))
 found = model.predict(stack)
+scores = evaluate(found.labels, stack.labels)
+print("every nucleus found:", scores["n_predicted"] == scores["n_truth"])
+print("each metric above 0.8:", all(scores[m] > 0.8 for m in METRICS))
 
 
+# %% tags=["hide-input"]
 def loss_map(mask, image, spacing):
     """Eq. (5) voxel by voxel: edge of the mask times weight of the image."""
     mask, image = torch.as_tensor(mask), torch.as_tensor(image)
@@ -89,40 +93,30 @@ def loss_map(mask, image, spacing):
     return (gradient_magnitude(mask, 1.0, spacing) * weight).numpy()
 
 
-# %%
-def five(stack, found, linear):
-    """The five volumes of Figure 5, and the labels of the last two."""
-    image = linear if linear is not None else stack.image
+def figure_5(stack, found):
+    """Image, loss, mask, instances and truth in the fullest plane."""
+    image = edge_image(stack.image, "fluorescence")
     loss = loss_map(found.mask, image, stack.spacing)
     volumes = {"image": stack.image, "loss": loss, "mask": found.mask}
     volumes |= {"instances": stack.image, "truth": stack.image}
     instances = figures.match_colours(found.labels, stack.labels)
-    return volumes, {"instances": instances, "truth": stack.labels}
-
-
-def draw(volumes, labels, spacing):
-    plane = int(np.argmax((labels["truth"] > 0).sum(axis=(1, 2))))
-    style = {"kinds": {"loss": "map", "mask": "map"}, "columns": 5}
-    style |= {"units": {"loss": "per µm", "mask": "probability"}}
+    plane = int(np.argmax((stack.labels > 0).sum(axis=(1, 2))))
     return figures.panels(
-        volumes, spacing, plane, labels=labels, fill=0.3, **style
-    )
+        volumes, stack.spacing, plane, columns=5, fill=0.3,
+        labels={"instances": instances, "truth": stack.labels},
+        kinds={"loss": "map", "mask": "map"},
+        units={"loss": "per µm", "mask": "probability"},
+    )  # fmt: skip
 
 
 # %%
-linear = edge_image(stack.image, "fluorescence")
 figures.show(
-    draw(*five(stack, found, linear), stack.spacing),
+    figure_5(stack, found),
     alt="Five pictures of one plane: glowing nuclei; a dark map with thin "
     "faint rings; bright discs; outlined nuclei; the true ones, much alike",
     caption="Simulated nuclei. Where the loss is bright, the mask has an edge "
     "and the image has none.",
-)  # fmt: skip
-
-# %%
-scores = evaluate(found.labels, stack.labels)
-print("every nucleus found:", scores["n_predicted"] == scores["n_truth"])
-print("each metric above 0.8:", all(scores[m] > 0.8 for m in METRICS))
+)
 
 # %% [markdown]
 # Now a real embryo, which this network was never trained for. One change is allowed, since it needs no label: S2's BatchNorm statistics are taken from the new stack.
@@ -137,13 +131,10 @@ except InputError:
     embryos = [simulate.fluorescence(i, *like) for i in (8, 16)]
 model.settings = replace(model.settings, adapt=1.0)
 abroad = model.predict(embryos[1])
-
-# %%
-linear = edge_image(embryos[1].image, "fluorescence")
 figures.show(
-    draw(*five(embryos[1], abroad, linear), embryos[1].spacing),
+    figure_5(embryos[1], abroad),
     alt="The same five pictures of a real embryo: the nuclei are found, their "
-    "outlines do not quite agree with those that people drew",
+    "outlines are close to those that people drew",
     caption="A network that saw simulated nuclei only, on an embryo. Compare "
     "the last two pictures.",
 )
@@ -153,22 +144,20 @@ figures.show(
 #
 # ## Table 1 from records
 #
-# A record is one row, one data set, one seed: a JSON file with the recipe, the versions, the seconds, and the scores of each test stack. We take the seeds that
-# every row has.
+# A record is one row, one data set, one seed: a JSON file with the recipe, the versions, the seconds, and the scores of each test stack.
 
 # %%
 CONTROLS = ["threshold", "voronoi-otsu", "ball"]
 METHOD = ["pseudo", "class", "full-printed", "full-mean", "full"]
-BEYOND = ["pseudo-clusters", "pseudo-joint", "ours"]
+BEYOND = ["pseudo-clusters", "pseudo-joint", "ours", "star"]
 MASKS = ["supervised", "qcanet", "mask-rcnn", "qcanet-stored"]
 
 
 def load(data):
-    """The rows of a data set that are shown, cut to the seeds all have."""
+    """The rows of a data set that are shown."""
     found = records.load(data)
     shown = [r for r in CONTROLS + METHOD + BEYOND + MASKS if r in found]
-    seeds = min(len(found[row]) for row in shown)
-    return {row: found[row][:seeds] for row in shown}
+    return {row: found[row] for row in shown}
 
 
 simulated, real = load("simulated-fluorescence"), load("embryos")
@@ -183,14 +172,16 @@ BESIDE = {row: key for key, row in ledger.ROW_OF.items()}
 def table_1(found, caption, stacks=None):
     """Our rows with what they were shown, and the paper's row beside."""
     rows = records.summary(found, stacks=stacks)
-    for row, (run, *_) in found.items():
+    for row, runs in found.items():
+        run = runs[0]
         if run["title"] in rows:
             key = [f"table_1.{BESIDE.get(row)}.{m}" for m in METRICS]
             printed = [paper.value(k) for k in key] if row in BESIDE else []
             words = " / ".join(f"{v:.3f}" for v in printed) or None
-            rows[run["title"]] |= {"paper": words, "shown": run["annotation"]}
-    return figures.score_table(rows, ["shown", *METRICS, "paper"],
-                               caption=caption)  # fmt: skip
+            rows[run["title"]] |= {"shown": run["annotation"], "paper": words,
+                                   "seeds": str(len(runs))}  # fmt: skip
+    columns = ["shown", *METRICS, "seeds", "paper"]
+    return figures.score_table(rows, columns, caption=caption)
 
 
 table_1(simulated, "Simulated nuclei, held out: mean ± spread over seeds; in "
@@ -238,8 +229,6 @@ differences = {
     for where, found in (("simulated", simulated), ("embryos", real))
     for name, (worse, better) in ORDER.items()
 }
-
-# %%
 figures.show(
     figures.intervals(differences, x_label="gain from the first to the second"),
     alt="Gains with intervals for six steps on two data sets. Simulated: all "
@@ -275,7 +264,7 @@ scaled = edge_weight(image, stack.spacing, 1.0, "gradient", scale="std")
 for name, weight in {"as printed": printed, "scaled": scaled}.items():
     print(f"{name}: weight below one half in {(weight < 0.5).float().mean():.0%}")
 
-# %%
+
 def gain(row):
     """Mean gain in IoU over the row without a boundary loss."""
     return records.paired_difference(simulated, row, "class", "IoU")[0]
@@ -313,6 +302,8 @@ names = ("embryo, 8 cells", "embryo, 16 cells")
 profiles |= {n: profile(e, distances) for n, e in zip(names, embryos)}
 name = "16 cells, asinh of the image"
 profiles[name] = profile(embryos[1], distances, look=normalise)
+at = abs(distances[np.argmax(profiles["simulated"])])
+print("simulated: steepest within 1 µm of the true surface:", at <= 1)
 
 # %%
 drawn = {name: (distances, values) for name, values in profiles.items()}
@@ -324,10 +315,6 @@ figures.show(
     caption="Where the image is steepest, seen from the outline that counts "
     "as true.",
 )  # fmt: skip
-
-# %%
-at = abs(distances[np.argmax(profiles["simulated"])])
-print("simulated: steepest within 1 µm of the true surface:", at <= 1)
 
 # %% [markdown]
 # The simulated surface lies on the crest of the gradient. The annotators of the embryos drew outside it, in the glow. Both are sensible: one is where the
@@ -364,6 +351,9 @@ runs = [evaluate(labels, truth)]
 for number in worst[: len(worst) // 2]:
     labels[labels == number] = 0
     runs.append(evaluate(labels, truth))
+falls = all(a["SEG"] > b["SEG"] for a, b in pairwise(runs))
+print("SEG falls with each:", falls)
+print("MUCov ends higher:", runs[-1]["MUCov"] > runs[0]["MUCov"])
 
 # %%
 lost = np.arange(len(runs))
@@ -375,11 +365,6 @@ figures.show(
     "steadily, MUCov rises",
     caption="A prediction that loses its worst nuclei gets a better MUCov.",
 )  # fmt: skip
-
-# %%
-falls = all(a["SEG"] > b["SEG"] for a, b in pairwise(runs))
-print("SEG falls with each:", falls)
-print("MUCov ends higher:", runs[-1]["MUCov"] > runs[0]["MUCov"])
 
 # %% [markdown]
 # Walk the curve backward, and you have the last two rows of the paper: faint nuclei come back with poor outlines, SEG rises, MUCov falls. The falling column is
@@ -399,7 +384,7 @@ for run in real["full"]:
 #
 # All rows of one data set as bars, one dot a seed, diamonds for the paper; or their difference from one row.
 
-# %%
+# %% tags=["hide-input"]
 tables = {
     "simulated": simulated,
     "16-cell embryo": real,
@@ -420,7 +405,6 @@ def picked(data):
     }
 
 
-# %%
 def frame(data, against):
     """Bars of the scores, or mean and range of the differences over seeds."""
     means = picked(data)
@@ -431,8 +415,8 @@ def frame(data, against):
         beside = {title[r]: paper_row(r) for r in means if r in BESIDE}
         bold = [title[row] for row in ("full", "ours") if row in means]
         return figures.bars(scores, beside=beside, highlight=bold)
-    gain = {row: {m: row_[m] - means[against][m] for m in METRICS}
-            for row, row_ in means.items() if row != against}  # fmt: skip
+    gain = {row: {m: v[m] - means[against][m][: len(v[m])] for m in METRICS}
+            for row, v in means.items() if row != against}  # fmt: skip
     ranges = {title[r]: {m: (v.mean(), v.min(), v.max()) for m, v in g.items()}
               for r, g in gain.items()}  # fmt: skip
     return figures.intervals(ranges, x_label=f"minus {title[against]}")
@@ -476,14 +460,13 @@ def sweeps(names, data="simulated-fluorescence"):
     return series, units
 
 
-# %%
 loss_series, units = sweeps(LOSS)
 figures.show(
     figures.sweeps(loss_series, units=units),
     alt="Small panels of scores: against λ, σ, the scale of the edges, "
     "the same with the rest as printed, LoG or gradient, mean or ratio",
     caption="Settings of the loss. Bands: from the lowest to the highest seed.",
-)
+) if loss_series else None
 
 # %% [markdown]
 # - **λ**: how much the image may overrule the pseudo labels. At zero the row is $\mathcal{L}_{class}$.
@@ -506,7 +489,7 @@ figures.show(
     alt="Small panels of scores: against two thresholds, error of the clicks, "
     "share of cells clicked, training stacks, density, and learning rate",
     caption="Thresholds and data. Bands: from the lowest to the highest seed.",
-)
+) if data_series else None
 
 # %% [markdown]
 # - **Cut of a response**: the pseudo labels alone. They need a number that points cannot give.
@@ -526,7 +509,7 @@ for title, (values, scores) in (loss_series | data_series).items():
 figures.score_table(
     ranges, header="choice", beside=list(ranges), decimals=2,
     caption="Validation stacks: what each choice can win or lose",
-)  # fmt: skip
+) if ranges else None  # fmt: skip
 
 # %% [markdown]
 # ## What is reproduced?
@@ -544,7 +527,6 @@ def ours(value):
     return ", ".join(f"{v} {k}" for k, v in value.items())
 
 
-# %%
 def line(key, printed):
     """One line of the ledger."""
     try:

@@ -24,7 +24,7 @@ from bfs_tutorial.pipeline import BFSNet
 from bfs_tutorial.simulate import dataset
 from bfs_tutorial.stack import ZStack, read_labels, read_points, read_stack, write_labels, write_points, write_stack
 
-COMMANDS = ("simulate", "train", "segment", "evaluate", "doctor")
+COMMANDS = ("simulate", "train", "segment", "evaluate", "table1", "ablation", "doctor")
 SPACING = ("--spacing", 2, 1, 1)
 SHAPE = (14, 48, 48)
 
@@ -522,3 +522,36 @@ def test_a_file_in_place_of_the_checkpoint_folder_is_refused(refused, clicked, t
     (tmp_path / "file").write_text("precious")
     train = ("train", clicked[0], "--points", clicked[1], "--modality", "fluorescence", "-o", tmp_path / "model.pt")
     assert "this is a file: give a folder" in refused(*train, "--checkpoints", tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("table1", "--data", "nonsense"), "data set 'nonsense' is unknown; choose from simulated-fluorescence"),
+        (("table1", "--rows", "nonsense"), "row 'nonsense' is unknown for simulated-fluorescence"),
+        (("table1", "--stacks", 0), "number of training stacks is 0"),
+        (("table1", "--seeds", 0), "number of seeds is 0"),
+        (("table1", "--seeds", "-1"), "'-1' is not a whole number"),
+        (("ablation", "nonsense"), "ablation 'nonsense' is unknown; choose from lambda"),
+        (("ablation", "--data", "embryos"), "not on 'embryos'"),
+    ],
+)
+def test_experiments_that_cannot_run_are_refused(refused, arguments, said, tmp_path):
+    assert said in refused(*arguments, "--results", tmp_path / "results")
+
+
+def test_experiments_need_the_gpu_they_are_asked_for(refused, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "sees no GPU" in refused("table1", "--device", "cuda", "--results", tmp_path / "results")
+    assert "sees no GPU" in refused("ablation", "--device", "cuda", "--results", tmp_path / "results")
+
+
+def test_table1_says_where_finished_rows_are_when_it_is_stopped(monkeypatch, capsys, tmp_path):
+    from bfs_tutorial import experiments
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiments, "table1", stop)
+    assert call("table1", "--results", tmp_path) == 130
+    assert f"finished rows are kept in {tmp_path}, run the same command again" in capsys.readouterr().err

@@ -155,6 +155,23 @@ def test_as_printed_the_weight_is_constant_on_a_z_scored_image_and_scaling_cures
     assert scaled.min() < 0.1 and scaled.max() > 0.9
 
 
+def test_the_local_scale_is_half_the_largest_strength_nearby():
+    strength = torch.zeros(20, 30, 30, dtype=torch.float64)
+    strength[10, 15, 15] = 4.0
+    half = losses.local_scale(strength, (1.0, 1.0, 1.0), radius=8.0)
+    assert half.shape == strength.shape and half.max() <= 2.0 and half[10, 15, 15] > 1.7
+    assert half[10, 15, 0] < 0.1  # 15 µm away the spike is not seen
+
+
+def test_scaled_locally_a_dim_edge_weighs_like_a_bright_one_and_only_its_crest():
+    distance, spacing = ball()
+    image = torch.sigmoid(-distance)
+    weights = [losses.edge_weight(gain * image, spacing, 1.0, "gradient", scale="local") for gain in (1.0, 1000.0)]
+    assert torch.allclose(*weights, atol=1e-4)
+    crest, near = distance.abs() < 0.5, (distance.abs() > 2.5) & (distance.abs() < 3.5)
+    assert weights[0][crest].max() < 0.1 and weights[0][near].mean() > 0.5
+
+
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
 def test_the_norm_of_eq_5_is_the_p_norm_of_the_gradient(p):
     image = random(13)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bfs_tutorial.errors import InputError
-from bfs_tutorial.normalise import MODALITIES, normalise
+from bfs_tutorial.normalise import MODALITIES, edge_image, normalise
 
 
 @pytest.fixture
@@ -67,3 +67,10 @@ def test_unknown_modality_and_constant_stack(image):
         normalise(image, "phase")
     with pytest.raises(InputError):
         normalise(np.ones((3, 4, 4)), "fluorescence")
+
+
+def test_the_edge_image_is_the_counts_in_fluorescence_and_what_the_networks_see_in_bright_field(image):
+    assert np.array_equal(edge_image(image, "fluorescence"), np.asarray(image, dtype=np.float32))
+    assert np.array_equal(edge_image(image, "bright-field"), normalise(image, "bright-field"))
+    with pytest.raises(InputError, match="'phase' is unknown"):
+        edge_image(image, "phase")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 
 from bfs_tutorial import simulate
 from bfs_tutorial.errors import InputError
-from bfs_tutorial.metrics import evaluate
-from bfs_tutorial.pipeline import BFSNet, Settings, move_points, resample, working_shape
+from bfs_tutorial.metrics import detection, evaluate
+from bfs_tutorial.pipeline import WEIGHTS, BFSNet, Settings, move_points, resample, working_shape
 from bfs_tutorial.stack import ZStack
 
 SMALL = {"channels": (4, 8), "pools": ((1, 2, 2),)}
@@ -174,3 +175,13 @@ def test_spacing_is_what_decides_the_working_grid(stacks):
 def test_each_modality_has_the_loss_of_its_equation():
     assert Settings.of("bright-field").edge == "log" and Settings.of("fluorescence").edge == "gradient"
     assert Settings.of("bright-field", edge="gradient").edge == "gradient"
+
+
+@pytest.mark.parametrize("modality", ["fluorescence", "bright-field"])
+def test_the_shipped_networks_find_the_cells_of_a_new_stack(modality):
+    stack = simulate.dataset(modality, 1, seed=8000)[0]
+    found = BFSNet.pretrained(modality).predict(stack)
+    assert detection(found.centres, stack.centres, stack.spacing)["F1"] >= 0.9
+    assert evaluate(found.labels, stack.labels)["SEG"] >= 0.5
+    record = json.loads((WEIGHTS / f"{modality}.json").read_text())
+    assert record["command"] == f"python tools/weights.py {modality}" and record["cpu_seconds"] > 0

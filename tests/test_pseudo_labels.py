@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 
 from bfs_tutorial import unet
+from bfs_tutorial.centre_maps import nearest_centre
 from bfs_tutorial.errors import InputError
-from bfs_tutorial.pseudo_labels import combine, pseudo_labels, response_mask, snap_to_maxima
+from bfs_tutorial.pseudo_labels import (
+    cluster_labels,
+    combine,
+    joint_labels,
+    pseudo_labels,
+    response_mask,
+    snap_to_maxima,
+)
 
 SPACING = (2.0, 1.0, 1.0)
 SHAPE = (12, 40, 40)
@@ -88,6 +96,38 @@ def test_from_network_to_labels_one_label_per_peak():
     labels = pseudo_labels(net, image, peaks, SPACING)
     assert labels.shape == SHAPE and labels.dtype == np.int32
     assert set(np.unique(labels)) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("rule", ["guided", "gradient"])
+def test_other_rules_give_one_label_per_peak_too(rule):
+    net = unet.build(2, channels=(4, 8), pools=[(1, 2, 2)])
+    image = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
+    labels = pseudo_labels(net, image, np.array([[6, 10, 10], [6, 30, 30]]), SPACING, rule=rule)
+    assert set(np.unique(labels)) == {0, 1, 2}
+    with pytest.raises(InputError, match="rule 'nonsense' is unknown"):
+        pseudo_labels(net, image, np.array([[6, 10, 10]]), SPACING, rule="nonsense")
+
+
+def two_cells():
+    """Two bright balls of 5 µm, their Voronoi cells, and the distance to the nearer point."""
+    points = np.array([(6, 20, 10), (6, 20, 30)])
+    distance, cell = nearest_centre(SHAPE, points, SPACING)
+    signal = np.where(distance <= 5.0, 10.0, 1.0) + np.random.default_rng(0).normal(0, 0.2, SHAPE)
+    return signal, cell + 1, distance
+
+
+def test_clusters_find_bright_balls_near_the_points():
+    signal, cells, distance = two_cells()
+    truth = np.where(distance <= 5.0, cells, 0)
+    assert (cluster_labels(signal, cells, distance) != truth).mean() < 0.02
+
+
+def test_image_and_response_together_cut_where_both_are_high():
+    signal, cells, distance = two_cells()
+    response = np.exp(-((distance / 6.0) ** 2))
+    labels = joint_labels(cells, response, np.maximum(signal - 1, 0))
+    assert (labels != np.where(distance <= 5.0, cells, 0)).mean() < 0.02
+    assert joint_labels(cells, np.zeros(SHAPE), signal).max() == 0
 
 
 def test_bad_factor():

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import readme_table
+
 
 @pytest.fixture(scope="module")
 def readme(root: Path) -> str:
@@ -47,6 +49,10 @@ def test_links_and_paths_exist(root: Path, readme: str) -> None:
     paths = [path for path in paths if "NAME" not in path and not path.startswith("_build")]
     assert "book/" in paths and "LICENSE" in links
     assert [path for path in links + paths if not (root / path).exists() and not (root / "tools" / path).exists()] == []
+
+
+def test_the_results_are_those_of_the_records(readme: str) -> None:
+    assert readme == readme_table.updated(readme), "README.md is out of date: run python tools/readme_table.py"
 
 
 def test_images_have_alt_text(readme: str) -> None:

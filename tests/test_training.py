@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -176,3 +178,11 @@ def test_the_loss_is_told_how_much_of_the_training_is_done(examples):
     seen = []
     run(examples, loss=lambda logits, batch, done: seen.append(done) or mask_loss(logits, batch))
     assert seen == pytest.approx(np.arange(SCHEDULE.steps) / SCHEDULE.steps)
+
+
+def test_a_constant_learning_rate_and_mixed_precision_learn_too(examples):
+    for changes in ({"one_cycle": False}, {"mixed_precision": True}):
+        net = network()
+        history = train(net, examples, mask_loss, replace(SCHEDULE, **changes), seed=0, progress=False)
+        assert np.mean(history[-5:]) < np.mean(history[:5])
+        assert all(value.dtype == torch.float32 for value in net.parameters())
