@@ -71,7 +71,8 @@ print(f"S2's mask:     IoU {iou(found.mask > 0.5):.1f}")
 shown = {"truth": stack.labels, "pseudo labels": pseudo, "S2": found.labels}
 figures.show(
     figures.comparison(
-        stack.image, shown, spacing, 8, reference="truth", fill=0.25
+        model.prepare(stack), shown, spacing, 8, reference="truth",
+        fill=0.25, limits=(-1, 4),
     ),
     alt="One plane four times: bright cells; their true outlines; pseudo "
     "labels, ragged blobs larger than the cells; S2's instances, which lie "
@@ -88,8 +89,8 @@ figures.show(
 peaks = np.rint(stack.centres).astype(int)
 windows = peak_windows(peaks, truth.shape, model.s1.reach, model.s1.stride)
 seen = sum(np.prod([s.stop - s.start for s in w]) for w in windows)
-print(f"{len(peaks)} cells; responses are more than ten times as much work:",
-      3 * seen / truth.size > 10)  # fmt: skip
+print(f"{len(peaks)} cells; responses are {3 * seen / truth.size:.0f} times as much "
+      "work as a pass of S2")  # fmt: skip
 
 # %% [markdown]
 # And the work of S2 does not grow with the number of cells. For the paper that was the reason to have an S2 at all.
@@ -104,7 +105,7 @@ print(f"{len(peaks)} cells; responses are more than ten times as much work:",
 
 # %%
 rng = np.random.default_rng(0)
-errors = rng.normal(0.0, 2.0, 5000)  # µm; > 0: the label is too large
+errors = rng.normal(0.0, 2.0, 50_000)  # µm; > 0: the label is too large
 away = np.arange(-6, 6.01, 0.1)  # µm from the true border
 random = np.mean(errors > away[:, None], axis=1)
 biased = np.mean(errors + 1.5 > away[:, None], axis=1)
@@ -146,7 +147,7 @@ volumes = {  # of each cell, divided by the true volume
 figures.show(
     figures.bars(
         {name: {"volume, of the true cell": v} for name, v in volumes.items()},
-        limits=(0, max(v.max() for v in volumes.values())), highlight=["S2"],
+        limits=(0, 1.1 * max(v.max() for v in volumes.values())), highlight=["S2"],
     ),
     alt="Two bars with a dot for each cell: pseudo labels are on average "
     "larger than their cells, with dots far apart; S2 is near one, with dots "
@@ -214,8 +215,8 @@ print("lowest mean:", low)
 # ## Turn λ
 #
 # Training S2 takes minutes, so we do less, and say so. S2's last layer makes one number out of eight: nine weights. We keep all other
-# layers as they are and learn these nine anew on one piece of the stack, from zero, for each λ. This is a true minimum of Eq. 3, only with few
-# things to choose. And we do it twice: once on the features of the **trained** S2, once on those of an **untrained** one, which stands for the first steps of a training.
+# layers as they are and learn these nine anew on one piece of the stack, from a flat mask, for each λ. That is Eq. 3 with few things to choose. Three forms: the *mean*; the *ratio*; and the ratio with a **warm-up**, in which
+# λ grows from 0 over the first half of the steps.
 
 
 # %%
@@ -226,18 +227,15 @@ def features(network):
         lambda _, inputs: kept.append(inputs[0].detach()[:1]))  # fmt: skip
     unet.predict(network, model.prepare(stack))
     hook.remove()
-    return kept[0][:, :, :16, 32:80, 32:80].contiguous()
+    return kept[0][:, :, :16][(..., *piece[1:])].contiguous()
 
 
 piece = np.s_[:, 32:80, 32:80]
-fresh = unet.adapt_batch_norm(
-    model.network(3, prior=0.12), [model.prepare(stack)]
-)
-inputs = {"trained": features(model.s2), "untrained": features(fresh)}
+x = features(model.s2)
 
 
 # %%
-def last_layer(x, strength, how, steps=60, keep=(10, 30, 60)):
+def last_layer(strength, how, warm_up=0, steps=60, keep=(10, 30, 60)):
     """Learn nine weights with Eq. 3; return the masks after some steps."""
     layer = torch.nn.Conv3d(8, 1, 1)
     torch.nn.init.zeros_(layer.weight)
@@ -246,9 +244,10 @@ def last_layer(x, strength, how, steps=60, keep=(10, 30, 60)):
     labels, edges = taught[piece][None, None], weight[piece][None, None]
     masks = {}
     for step in range(1, steps + 1):
+        grown = strength * min(1, step / warm_up if warm_up else 1)
         optimiser.zero_grad()
         segmentation_loss(
-            layer(x), labels, edges, spacing, strength, reduction=how
+            layer(x), labels, edges, spacing, grown, reduction=how
         ).backward()
         optimiser.step()
         if step in keep:
@@ -258,12 +257,13 @@ def last_layer(x, strength, how, steps=60, keep=(10, 30, 60)):
 
 # %%
 lambdas = [0.0, 0.3, 1.0, 3.0, 10.0, 30.0]
+forms = {"mean": ("mean", 0), "ratio": ("ratio", 0),
+         "ratio, warm-up": ("ratio", 30)}  # fmt: skip
 learnt = {
-    (kind, how, strength): last_layer(x, strength, how)
-    for kind, x in inputs.items() for how in ("ratio", "mean")
-    for strength in lambdas
+    (form, strength): last_layer(strength, *how)
+    for form, how in forms.items() for strength in lambdas
 }  # fmt: skip
-pieces = {"image": np.arcsinh(stack.image[piece] / 300), "truth": truth[piece]}
+pieces = {"image": model.prepare(stack)[piece], "truth": truth[piece]}
 
 
 # %% tags=["hide-input"]
@@ -272,14 +272,13 @@ def tones(plane):
     return (np.round(plane * 11) * (255 / 11)).astype(np.uint8)
 
 
-low, high = np.percentile(pieces["image"], (1, 99.5))
-grey = tones(np.clip((pieces["image"][8] - low) / (high - low), 0, 1))
+grey = tones(np.clip((pieces["image"][8] + 1) / 6, 0, 1))
 white = explore.outlines(pieces["truth"][8].astype(int), width=0.4)
 
 
-def balance(features, form, strength, step):
+def balance(form, strength, step):
     """Draw the mask that nine weights make, and say how large it is."""
-    mask = learnt[features, form, strength][step]
+    mask = learnt[form, strength][step]
     line = explore.outlines((mask[8] > 0.5).astype(int), "#ff9e3d", 0.5)
     score = iou(mask > 0.5, pieces["truth"])
     volume = (mask > 0.5).sum() / taught[piece].sum().item()
@@ -294,47 +293,40 @@ def balance(features, form, strength, step):
 # %%
 explore.explorable(
     balance,
-    {"features": ["trained", "untrained"],
-     "form": ["ratio", "mean"], "strength": lambdas, "step": [10, 30, 60]},
-    labels={"strength": "λ", "form": "boundary loss", "features": "S2"},
+    {"form": list(forms), "strength": lambdas, "step": [10, 30, 60]},
+    labels={"strength": "λ", "form": "boundary loss"},
     start={"strength": 0.0, "step": 60},
-    alt=lambda features, form, strength, step: f"A piece of the stack with "
-    f"the true outlines and the mask that the last layer of an {features} S2 "
-    f"makes with λ = {strength:g} and the {form} after {step} steps",
+    alt=lambda form, strength, step: "A piece of the stack with the true "
+    "outlines and the mask that S2's last layer makes with "
+    f"λ = {strength:g} and the {form} after {step} steps",
     caption="White: the truth. Orange: where the probability passes one half. "
     "All layers but the last are fixed.",
 )  # fmt: skip
 
 # %%
-columns = {f"λ = {strength:g}": strength for strength in lambdas}
 rows, ends = {}, []
-for kind, how in ((k, h) for k in inputs for h in ("ratio", "mean")):
-    row = {}
-    for column, strength in columns.items():
-        mask = learnt[kind, how, strength][60] > 0.5
+for form in forms:
+    rows[form] = {}
+    for strength in lambdas:
+        mask = learnt[form, strength][60] > 0.5
         volume = mask.sum() / taught[piece].sum().item()
-        row[column] = iou(mask, pieces["truth"])
-        ends.append((volume, row[column], f"{kind}, {how}"))
-    rows[f"{kind} S2, {how}"] = row
+        score = rows[form][f"λ = {strength:g}"] = iou(mask, pieces["truth"])
+        ends.append((volume, score, form))
 caption = "IoU with the truth after 60 steps of the last layer"
 figures.score_table(rows, caption=caption, header="", decimals=2)
 
 # %%
-ratio, mean = rows["trained S2, ratio"], rows["trained S2, mean"]
-print("λ = 1, ratio: better than no boundary loss:",
-      ratio["λ = 1"] > ratio["λ = 0"] + 0.05)  # fmt: skip
-print("λ = 30: the mean has lost its mask:", mean["λ = 30"] < 0.1)
-print("λ = 30: the ratio has not:", ratio["λ = 30"] > 0.8)
-early = rows["untrained S2, ratio"]
-print("untrained, λ = 30, ratio: lost as well:", early["λ = 30"] < 0.1)
+for form, row in rows.items():
+    better = [name for name in row if row[name] > row["λ = 0"] + 0.02]
+    lost = [name for name in row if row[name] < 0.1]
+    print(f"{form}: better than λ = 0 for {better}, mask lost for {lost}")
 
 # %% [markdown]
-# With good features there is a wide range of λ in which the outline moves from the labels to the true cells, and the two forms agree. Far above it the mean empties the mask; the ratio holds.
+# The mean behaves as its column in the table of five masks says: a useful range, and beyond it nothing at all. The ratio does not reward an empty mask, and yet it loses its
+# mask too, and earlier. Its reason is another one. At the start the mask is flat and has no outline; the ratio is then decided by next to nothing, and the fastest way to lower it is a tiny outline on some strong edge. It does not ask how much is left.
 #
-# With untrained features even the ratio loses its mask. Its reason is another one. Such features cannot draw an outline that follows
-# the image, so every outline is costly; the cheapest is a tiny one on some strong edge, and the ratio does not ask how much is left. Hence the idea of a **warm-up**: let λ grow from 0 during
-# the first half of the training, so that the mask is there before it is corrected. The package does so by default. We have no proof that it is needed: in the toy above a warm-up changes next to
-# nothing, and for the simulated nuclei of Table 1 it is switched off.
+# That is what the warm-up is for: the mask should be there before it is corrected. With it the ratio keeps its mask for a while, and comes nearest to the truth of all; a large λ still removes it. Do not take the values for a law: on another piece of this stack we saw
+# the plain ratio keep its mask at every λ that is offered here, and end ahead of the mean. Such a loss is **unstable**, and that is worse to work with than one that is always a little off.
 #
 # ## An alarm that needs no truth
 #
@@ -343,12 +335,11 @@ print("untrained, λ = 30, ratio: lost as well:", early["λ = 30"] < 0.1)
 
 # %% tags=["hide-input"]
 with figures.style():
-    figure = figures.Figure(figsize=(5.2, 3.0), layout="constrained")
+    figure = figures.Figure(figsize=(5.6, 3.0), layout="constrained")
     axes = figure.subplots()
-    kinds = dict.fromkeys(name for _, _, name in ends)
-    for kind, colour, mark in zip(kinds, figures.LINES, "os^D", strict=False):
-        dots = np.array([end[:2] for end in ends if end[2] == kind])
-        axes.plot(dots[:, 0], dots[:, 1], mark, color=colour, label=kind)
+    for form, colour, mark in zip(forms, figures.LINES, "os^", strict=False):
+        dots = np.array([end[:2] for end in ends if end[2] == form])
+        axes.plot(dots[:, 0], dots[:, 1], mark, color=colour, label=form)
     axes.set(xlabel="volume, of the pseudo labels", ylabel="IoU with the truth",
              xlim=(-0.03, 1.15), ylim=(-0.03, 1))
     axes.grid()
@@ -363,9 +354,9 @@ figures.show(
 
 # %%
 lost = [score for volume, score, _ in ends if volume < 0.4]
-kept = [score for volume, score, _ in ends if volume > 0.7]
+kept = [score for volume, score, _ in ends if volume > 0.6]
 print("below 0.4 of the volume, no good mask:", max(lost) < 0.5)
-print("above 0.7, no bad one:", min(kept) > 0.7)
+print("above 0.6, no bad one:", min(kept) > 0.7)
 
 # %% [markdown]
 # The alarm catches a collapse, and only that. It does not find the best λ: labels may be too large, as ours are, and then the best mask is smaller than they are.
@@ -407,7 +398,29 @@ for name, t in tables.items():
 
 # %% [markdown]
 # The difference to λ = 0, with its 95 % interval over seeds and stacks. As printed, the boundary loss changes little: its weight is almost constant (see
-# its chapter). With a scale it helps a lot in fluorescence, and less in bright field, where the edge of a cell is a weaker cue.
+# its chapter). With a scale it helps a lot in fluorescence, and less in bright field, where the edge of a cell is a weaker cue. (There our best form *is* the scaled mean.)
+#
+# And λ itself, S2 trained anew for each value, scored on validation stacks that Table 1 does not contain. *Volume* is that of the mask, divided by the true one:
+
+# %%
+runs = records.load_ablation("lambda", where["fluorescence"])
+rows = {}
+for i, strength in enumerate(records.curve(runs)[0]):
+    rows[f"λ = {strength:g}"] = {
+        metric: float(records.curve(runs, metric)[1][:, i].mean())
+        for metric in ("IoU", "SEG")
+    } | {"volume": float(np.mean([r["points"][i]["volume"] for r in runs]))}
+caption = "Whole trainings in fluorescence, ratio form without warm-up"
+figures.score_table(rows, caption=caption, header="", decimals=2)
+
+# %%
+volumes = [row["volume"] for row in rows.values()]
+print("the larger λ, the smaller the mask:", (np.diff(volumes) < 0).all())
+print("at the largest λ next to nothing is left:", volumes[-1] < 0.1)
+
+# %% [markdown]
+# Here it is again, in whole trainings: the plain ratio, without a warm-up, loses its mask as λ grows, and the *volume* tells of it. Beside the table, what Table 1 used in fluorescence was λ = 1, on more stacks: close to the cliff. Its
+# scatter between seeds is partly this.
 
 # %% [markdown]
 # ## The loop
@@ -559,7 +572,7 @@ print(f"and loses {drop:.1f} IoU against one half")
 #
 # - S2 is one pass, whatever the number of cells, and better than the labels that it was taught.
 # - Random errors of labels average out. A bias stays, unless something else than labels speaks: the image, through the boundary loss.
-# - λ weighs the two. In the mean form too much of it empties the mask; the ratio form holds out longer, but not before the network can draw.
+# - λ weighs the two. Too much of it empties the mask, in the mean form by design, in the ratio form because a flat mask has no outline to weigh.
 # - The volume of the mask, against that of the labels, tells of a collapse without truth.
 # - New BatchNorm statistics repair part of what another microscope breaks.
 # - One half is a fair threshold. Matching the volume of biased labels is not.
@@ -573,6 +586,6 @@ print(f"and loses {drop:.1f} IoU against one half")
 #
 # 1. Let the random errors of the labels be *skewed*: `rng.exponential(2, 5000) - 2`, whose mean is 0. Where does the mask end now, and why not at 0?
 # 2. Put a mask into `terms` that is the truth, grown by one voxel. Which λ makes Eq. 3 prefer it to the pseudo labels?
-# 3. Add a warm-up to `last_layer`: λ times `min(1, step / 30)`. What changes?
+# 3. Give `last_layer` another piece of the stack, or a start other than zero. Which forms keep their mask?
 # 4. Set `boundary_weight` to a value at which the alarm sounds, in a training of your own on two small stacks.
 # 5. Adapt to a stack without a single cell, `number=1` and a tiny radius. What does S2 see?
