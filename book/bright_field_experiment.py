@@ -330,6 +330,7 @@ def sweeps(names, data="simulated-bright-field"):
             runs = records.load_ablation(name, data)
             values = ["as is" if v == "none" else v for v in records.curve(runs)[0]]
             scores = {m: records.curve(runs, m)[1] for m in METRICS}
+            scores["volume"] = [[p["volume"] for p in r["points"]] for r in runs]
             series[title], units[title] = (values, scores), runs[0]["unit"]
     return series, units
 
@@ -337,10 +338,11 @@ def sweeps(names, data="simulated-bright-field"):
 # %%
 series, units = sweeps(CHOICES)
 figures.show(
-    figures.sweeps(series, units=units),
-    alt="Small panels of scores: against λ, σ, scale of the edges, LoG or "
+    figures.sweeps(series, units=units, limits=(0, 1.5)),
+    alt="Small panels of scores and volume: against λ, σ, scale of the edges, LoG or "
     "gradient, mean or ratio, two thresholds, error of clicks, and density",
-    caption="Bands: from the lowest to the highest seed.",
+    caption="Bands: from the lowest to the highest seed. Volume: that of the "
+    "masks, divided by the true one.",
 ) if series else None
 
 # %%
@@ -355,7 +357,7 @@ figures.score_table(
 ) if ranges else None  # fmt: skip
 
 # %% [markdown]
-# - **λ**: as a mean, the loss rewards short outlines. A little shrinks blobs that are too large; much empties them.
+# - **λ**: as a mean, the loss rewards short outlines. A little shrinks blobs that are too large; much would empty them: watch the volume.
 # - **σ**: a wide Gaussian smears one cell's rings over the next cell.
 # - **Scale**: without one the weight is flat, and only shrinking is left.
 # - **Edge**: LoG and gradient both see the rings, in focus and out of focus. Neither knows the plane.
