@@ -357,9 +357,9 @@ figures.score_table(
 ) if ranges else None  # fmt: skip
 
 # %% [markdown]
-# - **λ**: as a mean, the loss rewards short outlines. A little shrinks blobs that are too large; much would empty them: watch the volume.
+# - **λ**: as a mean, the loss rewards short outlines. That helps where masks are too large. Watch the volume: on these stacks they are too small already, and the loss costs.
 # - **σ**: a wide Gaussian smears one cell's rings over the next cell.
-# - **Scale**: without one the weight is flat, and only shrinking is left.
+# - **Scale**: without one the weight is flat, and at this λ shrinking ends with an empty mask. The scale around each voxel fares no better.
 # - **Edge**: LoG and gradient both see the rings, in focus and out of focus. Neither knows the plane.
 # - **Reduction**: the ratio follows any edge, also that of a shadow.
 # - **Cut of a response**: it decides how large all cells are. Points cannot tell; validation stacks with known outlines did.
@@ -418,7 +418,7 @@ else:
 # - Four good pictures are compatible with a method that a ball would nearly match. Only numbers tell.
 # - Transparent cells defeat thresholds, so clicks are worth more here than in fluorescence.
 # - Crowds and depth are where it fails; the paper's fourth picture is honest about the first.
-# - The boundary loss adds little in bright field. Better labels from the same clicks add more.
+# - The boundary loss adds little in the table and costs on the validation stacks. Better labels from the same clicks add more.
 # - On a real embryo nothing here is good, and without the copied frame one could have thought otherwise.
 #
 # ## To go further

@@ -498,7 +498,7 @@ figures.show(
 
 # %% [markdown]
 # - **Cut of a response**: the pseudo labels alone. They need a number that points cannot give.
-# - **Cut of S2's mask**: one half is the honest choice without masks. The flatter the top, the sharper the mask that the boundary loss made.
+# - **Cut of S2's mask**: one half is the honest choice without masks. A lower cut wins back some of what the loss took away.
 # - **Error of a click**, in µm along each axis. Compare it with the radius of a nucleus.
 # - **Cells clicked**: a nucleus without a click is taught as background, to S1 and to S2.
 # - **Training stacks**: what more clicks buy.
