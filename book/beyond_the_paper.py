@@ -516,7 +516,7 @@ figures.show(
 
 # %%
 found = records.load("embryos")
-rows = ("full", "star", "ours", "sim-s2", "sim-outline", "clicks-outline",
+rows = ("full", "star", "ours", "sim-outline", "clicks-outline",
         "supervised")  # fmt: skip
 here = [row for row in rows if row in found]
 caption = "Two real embryos, train on one, test on the other; mean ± sd"
