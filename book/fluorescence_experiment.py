@@ -299,7 +299,7 @@ def profile(stack, distances, look=edge_image):
 distances = np.arange(-5.0, 5.5, 0.5)
 profiles = {"simulated": profile(stack, distances)}
 names = ("embryo, 8 cells", "embryo, 16 cells")
-profiles |= {n: profile(e, distances) for n, e in zip(names, embryos)}
+profiles |= {n: profile(e, distances) for n, e in zip(names, embryos, strict=True)}
 name = "16 cells, asinh of the image"
 profiles[name] = profile(embryos[1], distances, look=normalise)
 at = abs(distances[np.argmax(profiles["simulated"])])
@@ -508,7 +508,7 @@ figures.show(
 # %%
 if "λ" in loss_series:
     values, scores = loss_series["λ"]
-    for value, volume in zip(values, np.mean(scores["volume"], axis=0)):
+    for value, volume in zip(values, np.mean(scores["volume"], axis=0), strict=True):
         print(f"λ = {value:g}: masks hold {volume:.0%} of the true volume")
 ranges = {}
 for title, (values, scores) in (loss_series | data_series).items():
