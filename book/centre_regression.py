@@ -492,7 +492,7 @@ except InputError as reason:
 # %%
 schedule = Schedule(200, crop=(16, 32, 32), jitter=0.3)
 model = BFSNet("fluorescence", s1=schedule)
-model.train_s1([eight], progress=False)
+losses_on_clicks = model.train_s1([eight], progress=False)
 
 # %%
 likelihood = unet.predict(model.s1, model.prepare(sixteen))

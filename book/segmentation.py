@@ -290,7 +290,7 @@ def balance(form, strength, step):
     return explore.Frame(panels, text)
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 explore.explorable(
     balance,
     {"form": list(forms), "strength": lambdas, "step": [10, 30, 60]},

@@ -259,7 +259,7 @@ def test_the_whole_method_is_there_to_see(browser: Browser, home: str) -> None:
         assert min(colours) > 30, f"a figure is almost blank: {colours} colours"
         first = page.locator("table.bfs-table").first
         rows = first.locator("tbody th").all_inner_texts()
-        assert {"BFS-Net", "pseudo labels", "QCANet (trained on masks)", "threshold + watershed"} <= set(rows)
+        assert {"BFS-Net, L_class", "Ball at each centre", "Threshold + watershed"} <= set(rows)
         assert first.locator("thead th").all_inner_texts()[1:] == ["IoU", "SEG", "MUCov"]
 
 
