@@ -153,10 +153,10 @@ class Bench:
         model = BFSNet(self.modality, **self.settings)
         stored = self.folder / "s1.pt"
         if stored.exists():
-            return restore_s1(model, stored, self.options["device"])
+            return restore_s1(model, stored, self.clicked, self.options["device"])
         start = time.process_time()
         model.train_s1(self.clicked, checkpoint=self.folder / "s1-checkpoint.pt", **self.options)
-        keep_s1(model, stored, time.process_time() - start)
+        keep_s1(model, stored, self.clicked, time.process_time() - start)
         (self.folder / "s1-checkpoint.pt").unlink(missing_ok=True)
         return model
 
@@ -187,20 +187,20 @@ def points_only(stack: ZStack) -> ZStack:
     return ZStack(stack.image, stack.spacing, stack.centres, name=stack.name)
 
 
-def keep_s1(model: BFSNet, path: Path, cpu_seconds: float) -> None:
-    """Write S1, its peak threshold, the settings it was trained with and its CPU seconds."""
+def keep_s1(model: BFSNet, path: Path, stacks: Sequence[ZStack], cpu_seconds: float) -> None:
+    """Write S1, its peak threshold, the settings and stacks it was trained with and its CPU seconds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     weights = {key: value.cpu() for key, value in model.s1.state_dict().items()}
-    state = {"weights": weights, "peak_threshold": model.peak_threshold, "recipe": s1_recipe(model.settings)}
+    state = {"weights": weights, "peak_threshold": model.peak_threshold, "recipe": s1_recipe(model.settings, stacks)}
     with replacing(path, overwrite=True) as partial_file:
         torch.save({**state, "cpu_seconds": cpu_seconds}, partial_file)
 
 
-def restore_s1(model: BFSNet, path: Path, device: str) -> BFSNet:
-    """Put a kept S1 into the model. Raises `InputError` when it was trained with other settings."""
+def restore_s1(model: BFSNet, path: Path, stacks: Sequence[ZStack], device: str) -> BFSNet:
+    """Put a kept S1 into the model. Raises `InputError` when it was trained with other settings or stacks."""
     state = torch.load(path, weights_only=True, map_location="cpu")
-    if state["recipe"] != s1_recipe(model.settings):
-        raise InputError(f"{path} was trained with other settings; delete {path.parent} or give another --work")
+    if state["recipe"] != s1_recipe(model.settings, stacks):
+        raise InputError(f"{path} was trained with other settings or stacks; delete its folder or give another --work")
     model.s1 = model.network(0, prior=0.02).to(pick_device(device))
     model.s1.load_state_dict(state["weights"])
     model.s1.eval()
@@ -208,10 +208,11 @@ def restore_s1(model: BFSNet, path: Path, device: str) -> BFSNet:
     return model
 
 
-def s1_recipe(settings: Settings) -> str:
-    """The settings that S1 depends on, as text."""
+def s1_recipe(settings: Settings, stacks: Sequence[ZStack]) -> str:
+    """The settings and the training stacks that S1 depends on, as text."""
     names = ("modality", "spacing", "channels", "pools", "d_m", "k", "focal_weight", "s1", "merge_radius")
-    return json.dumps({name: asdict(settings)[name] for name in names}, sort_keys=True)
+    recipe = {name: asdict(settings)[name] for name in names} | {"stacks": [stack.name for stack in stacks]}
+    return json.dumps(recipe, sort_keys=True)
 
 
 # ---- methods: what a row does on a bench ---------------------------------------------------------------------
@@ -493,15 +494,26 @@ def table1(
     rows = check_request(data, rows, seeds, stacks, device)
     work = Path(results) / "work" if work is None else Path(work)
     for seed in range(seeds):
-        missing = [row for row in rows if not record_path(data, row, seed, results).exists()]
+        missing = [row for row in rows if not is_done(record_path(data, row, seed, results), stacks, paper)]
         if missing:
             benches = make_benches(data, seed, stacks, paper, device, work / data / f"seed{seed}", progress)
         for row in missing:
             say(f"{data}, seed {seed}: {ROWS[row].title}", progress)
             record = {"data": data, "seed": seed, **run_row(row, benches), **conditions(benches, stacks, paper)}
-            record["command"] = f"python -m bfs_tutorial table1 --data {data} --seeds {seed + 1}"
+            options = f" --stacks {stacks}" * (stacks is not None) + " --paper" * paper
+            record["command"] = f"python -m bfs_tutorial table1 --data {data} --seeds {seed + 1}{options}"
             record |= environment(device)
             write_record(record_path(data, row, seed, results), record)
+
+
+def is_done(path: Path, stacks: int | None, paper: bool) -> bool:
+    """Is there a record of this row? Raises `InputError` when it was made with other options."""
+    if not path.exists():
+        return False
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if (record.get("most_stacks"), record.get("paper_settings")) != (stacks, paper):
+        raise InputError(f"{path} was made with another --stacks or --paper; give another folder with --results")
+    return True
 
 
 def make_benches(
@@ -524,6 +536,7 @@ def conditions(benches: Sequence[Bench], stacks: int | None, paper: bool) -> dic
     kept = [torch.load(bench.folder / "s1.pt", weights_only=True, map_location="cpu") for bench in trained]
     return {
         "training_stacks": [[stack.name for stack in bench.training] for bench in benches],
+        "most_stacks": stacks,
         "paper_settings": paper,
         "settings": [asdict(bench.model.settings) for bench in trained],
         "peak_threshold": [round(bench.model.peak_threshold, 4) for bench in trained],

@@ -85,8 +85,16 @@ def test_the_same_recipe_and_seed_give_the_same_scores(tiny, tmp_path):
 def test_a_kept_s1_of_other_settings_is_refused(tiny, tmp_path, monkeypatch):
     table1("tiny", ["pseudo"], 1, results=tmp_path, work=tmp_path / "work", progress=False)
     monkeypatch.setitem(experiments.DATA, "tiny", DataSet("fluorescence", tiny_folds, tiny, {**SMALL, "d_m": 6.0}))
-    with pytest.raises(InputError, match="trained with other settings; delete"):
+    with pytest.raises(InputError, match="trained with other settings or stacks; delete"):
         table1("tiny", ["class"], 1, results=tmp_path, work=tmp_path / "work", progress=False)
+
+
+def test_records_and_networks_of_other_options_are_not_taken_for_these(tiny, tmp_path):
+    table1("tiny", ["pseudo"], 1, results=tmp_path, progress=False)
+    with pytest.raises(InputError, match="made with another --stacks or --paper"):
+        table1("tiny", ["pseudo"], 1, stacks=1, results=tmp_path, progress=False)
+    with pytest.raises(InputError, match="trained with other settings or stacks"):
+        table1("tiny", ["class"], 1, stacks=1, results=tmp_path, progress=False)
 
 
 def test_networks_that_learn_from_points_see_no_labels(tiny, tmp_path):
