@@ -1,7 +1,7 @@
-"""The command line: simulate, train, segment, evaluate, doctor.
+"""The command line: simulate, train, segment, measure, evaluate, doctor.
 
 Every input and output is checked before long work. What a user can put right ends in one line on stderr and exit
-code 2. Torch is imported only by the commands that need it, so that `--help` and `evaluate` answer at once.
+code 2. Torch is imported only by the commands that need it, so that `--help`, `measure` and `evaluate` answer at once.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from bfs_tutorial import __version__
 from bfs_tutorial.errors import InputError
-from bfs_tutorial.files import TIFF_SUFFIXES, check_output, one_line, replacing
+from bfs_tutorial.files import TIFF_SUFFIXES, check_output, one_line, read_spacing, replacing
+from bfs_tutorial.points import UNITS
 
 if TYPE_CHECKING:
     from bfs_tutorial.pipeline import BFSNet
     from bfs_tutorial.stack import ZStack
 
 MODALITIES = ("bright-field", "fluorescence")
+CELL_RADIUS = 8.0  # µm: d_m of Eq. (1) as `pipeline.Settings` has it
+LENGTHS = (0.5, 200.0)  # µm: radii of cells that a light microscope resolves and a stack holds
 CHECKPOINT_FILES = ("s1.pt", "s2.pt", "run.json")
 MEANING = {
     "IoU": "overlap of all cells together with all true cells",
@@ -64,7 +67,8 @@ def build_parser() -> Parser:
     parser = Parser(prog="bfs-tutorial", description=about)
     parser.add_argument("--version", action="version", version=f"bfs-tutorial {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_simulate, _add_train, _add_segment, _add_evaluate, _add_table1, _add_ablation, _add_doctor):
+    for add in (_add_simulate, _add_train, _add_segment, _add_measure, _add_evaluate, _add_table1, _add_ablation,
+                _add_doctor):
         add(commands)
     return parser
 
@@ -100,14 +104,18 @@ def _add_train(commands: Any) -> None:
         commands, train, "learn from z-stacks with one point clicked on every cell",
         "bfs-tutorial train a.tif b.tif --points a.csv b.csv --modality fluorescence \\\n"
         "    --spacing 2 0.8 0.8 -o model.pt\n\n"
-        "points: CSV as napari saves it (axis-0, axis-1, axis-2), or a TIFF with a small ball at every centre.\n"
+        "points: CSV of napari (axis-0, axis-1, axis-2) or of Fiji's Results (X, Y, Slice), multi-points of Fiji as\n"
+        ".roi or .zip, or a TIFF with a small ball at every centre.\n"
         "A run that was stopped goes on from its last checkpoint when the same command is given again.",
     )
     parser.add_argument("stacks", nargs="+", type=Path, metavar="STACK.tif", help="TIFF, OME-TIFF or ImageJ TIFF")
     parser.add_argument("--points", nargs="+", type=Path, required=True, metavar="POINTS.csv",
                         help="one file for each stack, in the same order")
+    parser.add_argument("--points-unit", choices=UNITS, help="of the points in a CSV (found out, or asked for)")
     parser.add_argument("--modality", choices=MODALITIES, required=True)
     _add_spacing(parser, "(as the file states it)")
+    parser.add_argument("--cell-radius", type=_length, default=CELL_RADIUS, metavar="UM",
+                        help="about the radius of your cells in µm; all lengths of the method follow it (8)")
     _add_output(parser, "MODEL", "file for the trained model")
     parser.add_argument("--simulated", type=_natural, default=0, metavar="N", help="add simulated stacks (0)")
     parser.add_argument("--seed", type=_natural, default=0, metavar="S", help="same seed, same model (0)")
@@ -128,6 +136,17 @@ def _add_segment(commands: Any) -> None:
     _add_output(parser, "LABELS.tif", "instance labels, 0 = background; open it in napari or Fiji")
     parser.add_argument("--points-out", type=Path, metavar="POINTS.csv", help="write the centres too")
     _add_device(parser)
+
+
+def _add_measure(commands: Any) -> None:
+    parser = _add_command(
+        commands, measure, "write one row for each cell: volume, place, size",
+        "bfs-tutorial measure c_labels.tif --image c.tif -o c_cells.csv",
+    )
+    parser.add_argument("labels", type=Path, metavar="LABELS.tif", help="instance labels, 0 = background")
+    _add_spacing(parser, "(as the file of the labels states it)")
+    parser.add_argument("--image", type=Path, metavar="STACK.tif", help="adds the mean intensity of each cell")
+    _add_output(parser, "CELLS.csv", "table; opens in a spreadsheet, R and pandas")
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -201,6 +220,17 @@ def _natural(text: str) -> int:
     return int(text)
 
 
+def _length(text: str) -> float:
+    low, high = LENGTHS
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a length in µm from {low:g} to {high:g}")
+    return value
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
@@ -236,12 +266,17 @@ def train(args: argparse.Namespace) -> None:
     if len(args.points) != len(args.stacks):
         counts = f"{_count(len(args.stacks), 'stack')} and {_count(len(args.points), 'file')} of points"
         raise InputError(f"there are {counts}: give one file of points for each stack, in the same order")
+    if args.simulated and args.cell_radius != CELL_RADIUS:
+        raise InputError(f"simulated cells have a radius of about {CELL_RADIUS:g} µm and not --cell-radius "
+                         f"{args.cell_radius:g}: leave one of the two options out")  # fmt: skip
     check_output(args.output, args.overwrite)
     _keep_inputs(args.output, [*args.stacks, *args.points])
-    stacks = _training_stacks(args)
+    stacks, sources = _training_stacks(args)
     model = _new_model(args, stacks)
     folder = args.checkpoints or Path(f"{args.output}.checkpoints")
     _claim_checkpoints(folder, _fingerprint(args))
+    for stack, source in zip(stacks, sources, strict=True):
+        print(_summary(stack, source), flush=True)
     _fit(model, stacks, folder, args)
     model.record["command"] = args.command_line
     model.save(args.output, args.overwrite)
@@ -267,6 +302,25 @@ def segment(args: argparse.Namespace) -> None:
     if args.points_out:
         write_points(args.points_out, found.centres, args.overwrite)
     print(f"{args.output}: {_count(len(set(found.labels[found.labels > 0].tolist())), 'cell')}")
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Write one row for each cell, and print how many there are and their median volume."""
+    import numpy as np
+
+    from bfs_tutorial.measure import measure_cells, write_cells
+    from bfs_tutorial.stack import read_labels, read_stack
+
+    check_output(args.output, args.overwrite, (".csv",))
+    _keep_inputs(args.output, [args.labels, *filter(None, [args.image])])
+    spacing = read_spacing(args.labels, args.spacing)
+    image = read_stack(args.image, spacing).image if args.image else None
+    labels = read_labels(args.labels, None if image is None else image.shape)
+    table = measure_cells(labels, spacing, image)
+    write_cells(args.output, table, args.overwrite)
+    volumes, cut = table["volume_um3"], int(table["touches_border"].sum())
+    median = f", median volume {np.median(volumes):.4g} µm³" if len(volumes) else ""
+    print(f"{args.output}: {_count(len(volumes), 'cell')}{median}; {cut} of them at the border of the stack")
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -337,15 +391,36 @@ def _output_folder(path: Path) -> Path:
     return path
 
 
-def _training_stacks(args: argparse.Namespace) -> list[ZStack]:
-    """Read every stack with its points."""
-    from bfs_tutorial.stack import ZStack, read_points, read_stack
+def _training_stacks(args: argparse.Namespace) -> tuple[list[ZStack], list[str]]:
+    """Read every stack with its points; return the stacks, and how the points of each were read."""
+    from bfs_tutorial.stack import ZStack, read_clicks, read_stack
 
     stacks = [read_stack(path, args.spacing) for path in args.stacks]
-    return [
-        ZStack(stack.image, stack.spacing, read_points(path, stack.image.shape), name=stack.name)
+    clicks = [
+        read_clicks(path, stack.image.shape, stack.spacing, args.points_unit)
         for stack, path in zip(stacks, args.points, strict=True)
     ]
+    clicked = [
+        ZStack(stack.image, stack.spacing, found.points, name=stack.name)
+        for stack, found in zip(stacks, clicks, strict=True)
+    ]
+    return clicked, [found.source for found in clicks]
+
+
+def _summary(stack: ZStack, source: str) -> str:
+    """Say what was read, so that a wrong spacing or unit is seen before training."""
+    size, spacing = (" x ".join(f"{n:g}" for n in numbers) for numbers in (stack.image.shape, stack.spacing))
+    return f"{stack.name}: {size} voxels of {spacing} µm, {_count(len(stack.centres), 'point')} ({source})"
+
+
+def _lengths(cell_radius: float) -> dict[str, Any]:
+    """Return the settings that are lengths, scaled so that the networks see every kind of cell equally large."""
+    from bfs_tutorial.pipeline import Settings
+
+    plain, factor = Settings("fluorescence"), cell_radius / CELL_RADIUS
+    names = ("d_m", "merge_radius", "response_smoothing", "sigma_mask", "sigma_image")
+    spacing = tuple(factor * step for step in plain.spacing)
+    return {name: factor * getattr(plain, name) for name in names} | {"spacing": spacing}
 
 
 def _new_model(args: argparse.Namespace, stacks: list[ZStack]) -> BFSNet:
@@ -356,7 +431,7 @@ def _new_model(args: argparse.Namespace, stacks: list[ZStack]) -> BFSNet:
     from bfs_tutorial.training import crop_shape, pick_device
 
     pick_device(args.device)
-    model = BFSNet(args.modality, steps_s1=args.steps_s1, steps_s2=args.steps_s2)
+    model = BFSNet(args.modality, steps_s1=args.steps_s1, steps_s2=args.steps_s2, **_lengths(args.cell_radius))
     settings = model.settings
     for stack in stacks:
         image = np.broadcast_to(np.float32(0), working_shape(stack, settings.spacing))  # (Z, Y, X), no memory
@@ -392,7 +467,7 @@ def _keep_inputs(output: Path, inputs: Sequence[Path]) -> None:
 
 def _fingerprint(args: argparse.Namespace) -> dict[str, Any]:
     """Return everything that a training run depends on, the inputs by their SHA-256."""
-    choices = ("modality", "spacing", "simulated", "seed", "steps_s1", "steps_s2")
+    choices = ("modality", "spacing", "points_unit", "cell_radius", "simulated", "seed", "steps_s1", "steps_s2")
     files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*args.stacks, *args.points)]
     return {name: getattr(args, name) for name in choices} | {"files": files, "version": __version__}
 

@@ -14,6 +14,7 @@ PURPOSES = {
     "lab": "to run its chapters",
     "test": "to run the tests",
     "scale": "for large stacks",
+    "fiji": "to read clicks in Fiji's ROI files",
 }
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,22 @@ def read_volume(path: Path) -> tuple[np.ndarray, Spacing | None]:
         raise
     except Exception as error:  # each decoder raises its own kind; none may reach the user as a traceback
         raise InputError(f"cannot be read as TIFF, damaged or another format? ({one_line(error)})") from error
+
+
+def read_spacing(path: Path, given: Sequence[float] | None = None) -> Sequence[float]:
+    """Return the spacing (z, y, x) µm that is given, or else the one that the metadata of a TIFF state.
+
+    Raises InputError, the file's name first, when neither is there.
+    """
+    if given is not None:
+        return given
+    try:
+        found = read_volume(path)[1]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if found is None:
+        raise InputError(f"{path}: its metadata do not state the spacing: give --spacing Z Y X, in µm a voxel")
+    return found
 
 
 @contextmanager

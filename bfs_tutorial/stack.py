@@ -13,7 +13,8 @@ from scipy import ndimage
 from skimage import measure
 
 from bfs_tutorial.errors import InputError
-from bfs_tutorial.files import Spacing, check_file, one_line, read_volume, replacing, write_volume
+from bfs_tutorial.files import Spacing, check_file, read_volume, replacing, write_volume
+from bfs_tutorial.points import Clicks, check_unit, read_rois, read_table
 
 SPACING_RANGE = (0.01, 100.0)  # µm a voxel: finer or coarser than any light microscope means another unit
 
@@ -102,7 +103,8 @@ def check_centres(centres: np.ndarray, shape: Sequence[int] | None = None) -> np
     if shape is not None:
         outside = ((points < -0.5) | (points > np.asarray(shape) - 0.5)).any(axis=1)  # (N,)
         size = f"{_times(shape)} voxels (z, y, x)"
-        _refuse_rows(points, outside, f"lies outside the stack of {size}: give voxel indices, not µm")
+        reason = f"lies outside the stack of {size}: is it in µm (--points-unit um), or of another stack?"
+        _refuse_rows(points, outside, reason)
     first = np.unique(points, axis=0, return_index=True)[1]
     repeated = ~np.isin(np.arange(len(points)), first)
     _refuse_rows(points, repeated, "is there twice: keep one click a cell")
@@ -181,23 +183,34 @@ def read_labels(path: str | Path, shape: Sequence[int] | None = None) -> np.ndar
     return ndimage.label(labels)[0].astype(np.int32) if is_mask else labels
 
 
-def read_points(path: str | Path, shape: Sequence[int] | None = None) -> np.ndarray:
-    """Read centres (N, 3), rows (z, y, x) in voxel index units, from a CSV or from a volume of centre balls.
+def read_points(
+    path: str | Path, shape: Sequence[int] | None = None, spacing: Spacing | None = None, unit: str | None = None
+) -> np.ndarray:
+    """Read centres (N, 3), rows (z, y, x) in voxel index units, from a file of `read_clicks`."""
+    return read_clicks(path, shape, spacing, unit).points
 
-    A CSV has napari's columns axis-0, axis-1, axis-2, or z, y, x; others are ignored. In a TIFF, a 0/255 mask
-    or labels, each connected region of one value is one cell, its centroid the centre.
-    shape: (Z, Y, X) of the stack they belong to.
+
+def read_clicks(
+    path: str | Path, shape: Sequence[int] | None = None, spacing: Spacing | None = None, unit: str | None = None
+) -> Clicks:
+    """Read centres from a CSV of napari or Fiji, from Fiji's ROI files, or from a volume of centre balls.
+
+    A CSV has napari's columns axis-0, axis-1, axis-2, or z, y, x, or Fiji's X, Y, Slice; others are ignored. A .roi
+    or .zip is Fiji's. In a TIFF, a 0/255 mask or labels, each connected region of one value is one cell, its
+    centroid the centre. shape: (Z, Y, X) and spacing: (z, y, x) µm of the stack they belong to.
+    unit: "voxel" or "um"; None, see `points.read_table`.
     Raises InputError when the file has neither form, or see `check_centres`.
     """
-    path = Path(path)
-    readers: dict[str, Callable[[Path], np.ndarray]] = {
-        ".csv": _read_csv_points, ".tif": _read_ball_points, ".tiff": _read_ball_points,
+    path, unit = Path(path), check_unit(unit)
+    readers: dict[str, Callable[..., Clicks]] = {
+        ".csv": read_table, ".roi": read_rois, ".zip": read_rois, ".tif": _read_balls, ".tiff": _read_balls,
     }
     with _named(path):
         if path.suffix.lower() not in readers:
-            raise InputError("points come as .csv (axis-0, axis-1, axis-2) or .tif (a ball at each centre)")
+            raise InputError("points come as .csv (napari, Fiji), .roi or .zip (Fiji), or .tif (a ball at each centre)")
         check_file(path)
-        return check_centres(readers[path.suffix.lower()](path), shape)
+        points, source = readers[path.suffix.lower()](path, spacing, unit)
+        return Clicks(check_centres(points, shape), source)
 
 
 @contextmanager
@@ -209,46 +222,15 @@ def _named(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: {error}") from error
 
 
-def _read_csv_points(path: Path) -> np.ndarray:
-    """Return the rows (z, y, x) of a CSV, as (N, 3)."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            header = list(reader.fieldnames or ())
-            names = [name.strip().lower() for name in header]
-            columns = [header[names.index(name)] for name in _point_columns(names)]
-            return np.array([_csv_row(row, columns, reader.line_num) for row in reader])
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise InputError(f"cannot be read as a CSV ({one_line(error)})") from error
-
-
-def _point_columns(header: Sequence[str]) -> tuple[str, str, str]:
-    """Return the names of the three columns, in the order z, y, x."""
-    if "axis-3" in header:
-        raise InputError("has a fourth axis, axis-3: expected points of one z-stack, axis-0, axis-1, axis-2")
-    for names in (("axis-0", "axis-1", "axis-2"), ("z", "y", "x")):
-        if all(name in header for name in names):
-            return names
-    found = ", ".join(header) or "none"
-    raise InputError(f"has the columns {found}: expected axis-0, axis-1, axis-2 (as napari) or z, y, x")
-
-
-def _csv_row(row: dict[str, str | None], columns: list[str], line: int) -> list[float]:
-    values = [row[column] for column in columns]
-    try:
-        return [float(value or "") for value in values]
-    except ValueError as error:
-        shown = ", ".join(str(value) for value in values)
-        raise InputError(f"line {line} has ({shown}): expected three numbers (z, y, x)") from error
-
-
-def _read_ball_points(path: Path) -> np.ndarray:
-    """Return the centroid (z, y, x) of each connected region of one value, as (N, 3)."""
+def _read_balls(path: Path, spacing: Spacing | None = None, unit: str | None = None) -> Clicks:
+    """Return the centroid (z, y, x) of each connected region of one value, in voxels."""
+    if unit == "um":
+        raise InputError("the balls of a TIFF are voxels: leave --points-unit um out")
     balls = check_labels(read_volume(path)[0])
     if np.count_nonzero(balls) > balls.size / 2:
         raise InputError("more than half of its voxels are not 0: expected a small ball at each centre, on 0")
     regions, count = measure.label(balls, connectivity=3, return_num=True)
-    return np.array(ndimage.center_of_mass(balls > 0, regions, np.arange(1, count + 1)))
+    return Clicks(np.array(ndimage.center_of_mass(balls > 0, regions, np.arange(1, count + 1))), "balls of a TIFF")
 
 
 def write_stack(path: str | Path, stack: ZStack, overwrite: bool = False) -> None:
