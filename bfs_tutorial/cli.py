@@ -320,7 +320,8 @@ def measure(args: argparse.Namespace) -> None:
     write_cells(args.output, table, args.overwrite)
     volumes, cut = table["volume_um3"], int(table["touches_border"].sum())
     median = f", median volume {np.median(volumes):.4g} µm³" if len(volumes) else ""
-    print(f"{args.output}: {_count(len(volumes), 'cell')}{median}; {cut} of them at the border of the stack")
+    border = f"; {cut} of them at the border of the stack" if cut else ""
+    print(f"{args.output}: {_count(len(volumes), 'cell')}{median}{border}")
 
 
 def evaluate(args: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import pickle
@@ -24,7 +25,7 @@ from bfs_tutorial.pipeline import BFSNet
 from bfs_tutorial.simulate import dataset
 from bfs_tutorial.stack import ZStack, read_labels, read_points, read_stack, write_labels, write_points, write_stack
 
-COMMANDS = ("simulate", "train", "segment", "evaluate", "table1", "ablation", "doctor")
+COMMANDS = ("simulate", "train", "segment", "measure", "evaluate", "table1", "ablation", "doctor")
 SPACING = ("--spacing", 2, 1, 1)
 SHAPE = (14, 48, 48)
 
@@ -177,7 +178,11 @@ def test_help_names_the_commands_and_version_the_version(capsys):
         ("train a.tif --points a.csv --modality fluorescence -o m --spacing 1 1", "expected 3 arguments"),
         ("train a.tif --points a.csv --modality fluorescence -o m --spacing a b c", "invalid float value: 'a'"),
         ("train a.tif --points a.csv --modality fluorescence -o m --steps-s1 0", "of 1 or more"),
+        ("train a.tif --points a.csv --modality fluorescence -o m --points-unit mm", "invalid choice: 'mm'"),
+        ("train a.tif --points a.csv --modality fluorescence -o m --cell-radius 0", "'0' is not a length in µm"),
+        ("train a.tif --points a.csv --modality fluorescence -o m --cell-radius big", "'big' is not a length in µm"),
         ("segment a.tif -o l.tif", "required: --model"),
+        ("measure a.tif", "required: -o"),
         ("segment a.tif --model m -o l.tif --device tpu", "invalid choice: 'tpu'"),
         ("evaluate a.tif", "required: TRUTH.tif"),
         ("doctor now", "unrecognized arguments: now"),
@@ -274,6 +279,65 @@ def test_the_spacing_of_the_file_is_taken_unless_one_is_given(model, clicked, tm
         assert file.imagej_metadata["spacing"] == 3.0
 
 
+def test_train_reads_what_napari_and_fiji_write(clicked, tmp_path, capsys):
+    stack = read_stack(clicked[0])
+    (tmp_path / "napari.csv").write_text("index,axis-0,axis-1,axis-2\n0.0,4.0,7.0,7.0\n1.0,4.0,16.0,16.0\n")
+    (tmp_path / "fiji.csv").write_text(" ,Area,Mean,X,Y,Slice,Counter,Count\n1,0,9,7,7,5,0,2\n2,0,9,16,16,5,0,2\n")
+    (tmp_path / "um.csv").write_text("z,y,x\n8,7,7\n8,16,16\n")
+    sources = {"napari": "table in voxels", "fiji": "Fiji table, X and Y in pixels", "um": "table in µm"}
+    files = [tmp_path / f"{name}.csv" for name in sources]
+    train = ("train", "--modality", "fluorescence", "--steps-s1", 1, "--steps-s2", 1)
+    for name, path in zip(sources, files):
+        unit = ("--points-unit", "um") if name == "um" else ()
+        assert call(*train, clicked[0], "--points", path, *unit, "-o", tmp_path / f"{name}.pt") == 0
+        first = capsys.readouterr().out.splitlines()[0]
+        assert first == f"stack: 8 x 24 x 24 voxels of 2 x 1 x 1 µm, 2 points ({sources[name]})"
+        np.testing.assert_array_equal(
+            read_points(path, stack.image.shape, stack.spacing, "um" if name == "um" else None), blobs().centres
+        )
+
+
+def test_a_cell_radius_scales_every_length_of_the_model(clicked, tmp_path):
+    steps = ("--steps-s1", 1, "--steps-s2", 1)
+    train = ("train", clicked[0], "--points", clicked[1], "--modality", "fluorescence", *steps)
+    assert call(*train, "--cell-radius", 4, "-o", tmp_path / "small.pt") == 0
+    settings = BFSNet.load(tmp_path / "small.pt").settings
+    assert (settings.d_m, settings.spacing, settings.merge_radius) == (4.0, (1.0, 0.5, 0.5), 2.0)
+    assert (settings.response_smoothing, settings.sigma_mask, settings.sigma_image) == (1.5, 0.5, 0.5)
+    assert call(*train, "-o", tmp_path / "plain.pt") == 0
+    plain = BFSNet("fluorescence", steps_s1=1, steps_s2=1).settings
+    assert BFSNet.load(tmp_path / "plain.pt").settings == plain
+    assert call(*train, "--cell-radius", 8, "-o", tmp_path / "eight.pt") == 0
+    assert BFSNet.load(tmp_path / "eight.pt").settings == plain
+
+
+def test_measure_writes_a_row_for_each_cell(tmp_path, capsys):
+    labels = np.zeros((6, 12, 12), int)
+    labels[1:3, 1:3, 1:3], labels[1:5, 5:9, 5:9], labels[0, 0, 0] = 1, 2, 3
+    write_labels(tmp_path / "labels.tif", labels, (2, 0.5, 0.5))
+    arguments = ("measure", tmp_path / "labels.tif", "-o", tmp_path / "cells.csv")
+    assert call(*arguments) == 0
+    assert capsys.readouterr().out == (
+        f"{tmp_path / 'cells.csv'}: 3 cells, median volume 4 µm³; 1 of them at the border of the stack\n"
+    )
+    with (tmp_path / "cells.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["volume_um3"] for row in rows] == ["4", "32", "0.5"]
+    assert "mean_intensity" not in rows[0]
+    write_stack(tmp_path / "stack.tif", ZStack(np.arange(6 * 12 * 12).reshape(6, 12, 12), (1, 1, 1)))
+    assert call(*arguments, "--image", tmp_path / "stack.tif", "--spacing", 1, 1, 1, "--overwrite") == 0
+    with (tmp_path / "cells.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["volume_um3"], row["mean_intensity"]) for row in (rows[0], rows[2])] == [("8", "235.5"), ("1", "0")]
+
+
+def test_measure_of_no_cell(tmp_path, capsys):
+    write_labels(tmp_path / "labels.tif", np.zeros((3, 4, 5), int), (1, 1, 1))
+    assert call("measure", tmp_path / "labels.tif", "-o", tmp_path / "cells.csv") == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'cells.csv'}: 0 cells\n"
+    assert len((tmp_path / "cells.csv").read_text().splitlines()) == 1
+
+
 def test_evaluate_prints_an_aligned_table(tmp_path, capsys):
     truth = np.zeros((4, 8, 8), int)
     truth[:, :4, :4], truth[:, 4:, 4:] = 1, 2
@@ -296,9 +360,11 @@ def test_evaluate_gives_the_known_scores_of_a_stored_result(shared, tmp_path, ca
     assert [round(scores[name], 4) for name in ("IoU", "SEG", "MUCov")] == [0.7386, 0.7356, 0.7356]
 
 
-def test_evaluate_and_help_do_without_torch(simulated):
+def test_evaluate_and_measure_do_without_torch(simulated, tmp_path):
     truth = str(simulated / "fluorescence-0000_labels.tif")
+    cells = str(tmp_path / "cells.csv")
     code = f"import sys; from bfs_tutorial.cli import main; main(['evaluate', {truth!r}, {truth!r}]); "
+    code += f"main(['measure', {truth!r}, '-o', {cells!r}]); "
     result = subprocess.run(
         [sys.executable, "-c", code + "print('torch' in sys.modules)"], capture_output=True, text=True, check=True
     )
@@ -437,6 +503,34 @@ def test_points_in_a_missing_file_of_another_kind_or_number_are_refused(refused_
     assert "there are 1 stack and 2 files of points: give one file of points for each stack" in err
 
 
+def test_points_whose_unit_is_not_sure_are_refused(refused_training, tmp_path):
+    (tmp_path / "fiji.csv").write_text(" ,X,Y,Slice\n1,7.25,7.5,5\n2,16.5,16.125,5\n")
+    err = refused_training(points=tmp_path / "fiji.csv")
+    assert "fiji.csv: Fiji's table does not say whether X and Y are µm or pixels" in err and "--points-unit um" in err
+    (tmp_path / "um.csv").write_text("z,y,x\n9,7,7\n12,16,16\n")
+    assert "(9, 7, 7) (and 1 more) lies outside" in refused_training(points=tmp_path / "um.csv")
+
+
+def test_simulated_cells_have_a_radius_of_their_own(refused_training):
+    assert "leave one of the two options out" in refused_training("--simulated", 1, "--cell-radius", 5)
+
+
+def test_what_cannot_be_measured_is_refused(refused, save, tmp_path):
+    labels = save((IMAGE > 500).astype(np.uint16), "labels.tif")
+    output = tmp_path / "cells.csv"
+    output.write_text("precious")
+    for arguments, message in [
+        ((labels,), "labels.tif: its metadata do not state the spacing: give --spacing"),
+        ((labels, "--spacing", 0, 1, 1), "spacing is (0, 1, 1)"),
+        ((tmp_path / "none.tif",), "none.tif: there is no such file"),
+        ((save(IMAGE, "image.tif"), *SPACING), "image.tif: the labels are float32: expected integers"),
+        ((labels, *SPACING, "--image", save(IMAGE[:, 1:], "other.tif")), "8 x 24 x 24 voxels (z, y, x): expected"),
+        ((labels, *SPACING, "--image", tmp_path / "none.tif"), "none.tif: there is no such file"),
+    ]:
+        assert message in refused("measure", *arguments, "-o", output, "--overwrite")
+    assert "ends in .csv" in refused("measure", labels, *SPACING, "-o", tmp_path / "cells.xlsx")
+
+
 def test_a_gpu_that_is_not_there_is_refused(refused_training, refused_segmentation, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert "PyTorch sees no GPU" in refused_training("--device", "cuda")
@@ -481,19 +575,21 @@ def test_labels_that_cannot_be_compared_are_refused(refused, save, tmp_path):
 # ---- outputs -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["train", "segment", "evaluate"])
+@pytest.mark.parametrize("command", ["train", "segment", "measure", "evaluate"])
 def test_an_output_that_exists_a_folder_or_a_missing_folder_is_refused(refused, command, clicked, model, tmp_path):
     arguments = {
         "train": ("train", clicked[0], "--points", clicked[1], "--modality", "fluorescence"),
         "segment": ("segment", clicked[0], "--model", model),
+        "measure": ("measure", clicked[0]),
         "evaluate": ("evaluate", clicked[0], clicked[0]),
     }[command]
-    (tmp_path / "there.tif").write_text("precious")
-    (tmp_path / "folder.tif").mkdir()
+    ending = ".csv" if command == "measure" else ".tif"
+    (tmp_path / f"there{ending}").write_text("precious")
+    (tmp_path / f"folder{ending}").mkdir()
     said = "exists already: choose another name, or say --overwrite"
-    assert said in refused(*arguments, "-o", tmp_path / "there.tif")
-    assert "this is a folder" in refused(*arguments, "-o", tmp_path / "folder.tif", "--overwrite")
-    assert "there is no folder" in refused(*arguments, "-o", tmp_path / "none" / "a.tif")
+    assert said in refused(*arguments, "-o", tmp_path / f"there{ending}")
+    assert "this is a folder" in refused(*arguments, "-o", tmp_path / f"folder{ending}", "--overwrite")
+    assert "there is no folder" in refused(*arguments, "-o", tmp_path / "none" / f"a{ending}")
 
 
 def test_an_output_never_replaces_an_input(refused, save, model, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from bfs_tutorial.errors import InputError
-from bfs_tutorial.files import check_output, read_volume, replacing, write_volume
+from bfs_tutorial.files import check_output, read_spacing, read_volume, replacing, write_volume
 
 VOLUME = np.random.default_rng(0).integers(1, 1000, size=(9, 12, 17)).astype(np.uint16)
 FORMS = {
@@ -167,6 +167,16 @@ def test_imagej_without_a_length_unit_has_no_spacing(tiff, unit):
 
 def test_a_printer_resolution_is_no_spacing(tiff):
     assert read_volume(tiff(resolution=(72, 72), resolutionunit="INCH"))[1] is None
+
+
+def test_the_spacing_of_a_file_alone_is_read_or_asked_for(tmp_path):
+    write_volume(tmp_path / "a.tif", VOLUME, (2.0, 0.5, 0.25))
+    assert read_spacing(tmp_path / "a.tif") == (2.0, 0.5, 0.25)
+    assert read_spacing(tmp_path / "none.tif", (3, 2, 1)) == (3, 2, 1)
+    tifffile.imwrite(tmp_path / "b.tif", VOLUME)
+    for name, message in (("b.tif", "do not state the spacing: give --spacing"), ("none.tif", "no such file")):
+        with pytest.raises(InputError, match=f"^{tmp_path / name}: .*{message}"):
+            read_spacing(tmp_path / name)
 
 
 # ---- not a z-stack -------------------------------------------------------------------------------
