@@ -893,6 +893,52 @@ def _sweep(axes: Axes, title: str, values: list, scores: Mapping[str, ArrayLike]
     axes.grid(axis="y")
 
 
+@style()
+def scatter(
+    groups: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    *,
+    x_label: str,
+    y_label: str,
+    log: bool = False,
+    diagonal: str = "",
+) -> Figure:
+    """Draw points, a colour and a mark for each group; several groups are named beside the axes.
+
+    groups: by name, a pair (x, y) of as many numbers; log: both axes logarithmic, one scale for both; diagonal: what
+    it means that y = x, which a dashed line then shows, "" for no line. Raises InputError for no
+    groups, too many, pairs of unequal length, values that are not finite, or for log, not positive.
+    """
+    pairs = {name: _series(name, values, log) for name, values in groups.items()}
+    lowest = min((x.min() for x, _ in pairs.values()), default=1.0)
+    if not 1 <= len(pairs) <= len(LINES) or (log and lowest <= 0):
+        raise InputError(f"{len(pairs)} groups from x = {lowest:g}: expected 1 to {len(LINES)}; for log, x above 0")
+    alone = len(pairs) == 1
+    figure = Figure(figsize=(4.4 if alone else 5.6, 3.3), layout="constrained")
+    axes = figure.subplots()
+    for (name, (x, y)), colour, marker in zip(pairs.items(), LINES, "os^vDP", strict=False):
+        axes.plot(x, y, marker, color=colour, label=name, ms=5, alpha=0.85, clip_on=False)
+    if log:
+        axes.set(xscale="log", yscale="log", aspect="equal")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator(), major_formatter="{x:g}")
+    if diagonal:
+        _draw_diagonal(axes, diagonal)
+    axes.set(xlabel=x_label, ylabel=y_label)
+    axes.grid()
+    if not alone:
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _draw_diagonal(axes: Axes, words: str) -> None:
+    """Draw a dashed line where y = x, from end to end of what both axes show, and say in a corner what it means."""
+    limits = np.array([axes.get_xlim(), axes.get_ylim()])
+    ends = [limits.min(), limits.max()]
+    axes.plot(ends, ends, color=MUTED, linewidth=0.9, linestyle="--", zorder=1)
+    axes.set(xlim=ends, ylim=ends)
+    axes.text(0.98, 0.03, f"dashed: {words}", transform=axes.transAxes, color=MUTED, fontsize=8.5, ha="right")
+
+
 @dataclass(frozen=True)
 class TableHTML:
     """Hold a table that shows itself as HTML in a notebook and as aligned text in a terminal."""

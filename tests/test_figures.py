@@ -570,6 +570,34 @@ def test_bars_have_the_length_of_the_mean():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["paper"]
 
 
+def test_a_scatter_names_several_groups_and_draws_the_diagonal():
+    groups = {"mean": ([1, 2], [3, 4]), "ratio": ([5], [6])}
+    (axes,) = figures.scatter(groups, x_label="volume", y_label="IoU", diagonal="both the same").axes
+    mean, ratio, diagonal = axes.lines
+    assert (list(mean.get_xdata()), list(mean.get_ydata())) == ([1, 2], [3, 4])
+    assert mean.get_marker() != ratio.get_marker() and mean.get_color() != ratio.get_color()
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["mean", "ratio"]
+    assert list(diagonal.get_xdata()) == list(diagonal.get_ydata()) == list(axes.get_xlim()) == list(axes.get_ylim())
+    assert [text.get_text() for text in axes.texts] == ["dashed: both the same"]
+    (alone,) = figures.scatter({"one": ([1, 10], [2, 20])}, x_label="x", y_label="y", log=True).axes
+    assert (alone.get_xscale(), alone.get_yscale(), alone.get_legend()) == ("log", "log", None)
+    assert len(alone.lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ({}, "0 groups"),
+        ({"a": ([0, 1], [1, 1])}, "for log, x above 0"),
+        ({"a": ([1, 1], [0, 1])}, "positive values only"),
+        ({"a": ([1], [1, 2])}, "as many of each"),
+    ],
+)
+def test_a_scatter_of_what_cannot_be_drawn_is_refused(groups, words):
+    with pytest.raises(InputError, match=words):
+        figures.scatter(groups, x_label="x", y_label="y", log=True)
+
+
 def test_intervals_say_by_colour_and_mark_on_which_side_of_zero_they_lie():
     up, unclear, down = (0.2, 0.1, 0.3), (0.0, -0.1, 0.2), (-0.2, -0.3, -0.1)
     figure = figures.intervals({"a < b": {"IoU": up}, "b < c": {"IoU": unclear}, "c < d": {"IoU": down}})
