@@ -11,7 +11,7 @@ TORCH ?= $(shell if [ "$$(uname -s)" = Linux ] && ! nvidia-smi -L >/dev/null 2>&
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book run test data lab serve bench weights clean
+.PHONY: help book pdf run test data lab serve bench weights clean
 
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,10 @@ book: $(VENV)/.book  ## Build the pages from the stored outputs (a minute or two
 	@# --all: a page that was built with a warning must warn again, not hide in the cache
 	$(BIN)/jupyter-book build . --all -W --keep-going -n
 	@printf '\nThe book is ready. Open this address in a browser:\n  file://%s/_build/html/book/index.html\n' "$(CURDIR)"
+
+pdf: $(VENV)/.test  ## Print the whole book as one PDF, by Chromium (half a minute)
+	$(MAKE) book
+	$(BIN)/python tools/pdf.py
 
 run: data  ## Execute every chapter again from a clean kernel and store its outputs
 	$(BIN)/python tools/notebooks.py run
