@@ -24,9 +24,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy import ndimage
+from skimage.filters import threshold_otsu
 from skimage.measure import find_contours
 
 from bfs_tutorial import figures, losses, star_convex
@@ -40,6 +42,7 @@ MAX_BYTES = 700_000  # of stored pictures; a notebook may have 1 MB
 COLOURS = 64  # of a stored picture
 FIGURE_DPI = 120
 WIDTH = 660  # CSS pixels, the text width of the book
+MASK, LABELS = "#ff9e3d", "#45a8ff"  # outlines of a mask and of what it learns from; the truth is white
 
 Picture = np.ndarray | Figure | bytes | str
 
@@ -717,3 +720,132 @@ def _line(places: np.ndarray, colour: str, width: float) -> str:
 def _dots(places: np.ndarray, colour: str = "#ffee77", radius: float = 0.4) -> str:
     marks = "".join(f"M{column:.1f} {row:.1f}h0" for row, column in places)
     return f'<path d="{marks}" stroke="{colour}" stroke-width="{2 * radius:g}" stroke-linecap="round"/>'
+
+
+# ---- masks: of one response, and of a network that learns ----------------------------------------------------
+
+
+def response_frame(
+    image: np.ndarray,
+    spacing: Spacing,
+    maps: Mapping[str, np.ndarray],
+    peaks: np.ndarray,
+    truth: np.ndarray,
+    factors: Sequence[float],
+    smoothing: float = 3.0,
+    half: int = 25,
+) -> Callable[..., Frame]:
+    """Return the frame function of peak response maps: the map of one cell, its mask, and what the mask is worth.
+
+    The function takes cell (number of a peak, from 0), rule (a key of maps) and factor (of Otsu's threshold). It draws
+    the smoothed map and the image in the plane of the peak, with the outlines of the mask and of the true cell, and
+    the IoU in three dimensions against the factor, and writes IoU and volume of the mask.
+    image: (Z, Y, X); maps: by rule, (N, Z, Y, X); peaks: (N, 3) voxels; truth: labels, i + 1 for peak i; factors: of
+    the curves; smoothing: µm; half: voxels shown to each side. Raises InputError when maps and peaks differ in number.
+    """
+    for rule, responses in maps.items():
+        if len(responses) != len(peaks):
+            raise InputError(f"{len(responses)} maps of rule {rule!r}, {len(peaks)} peaks: expected a map for each")
+    sigma = np.divide(smoothing, spacing)
+
+    @lru_cache(maxsize=64)
+    def smoothed(cell: int, rule: str) -> tuple[np.ndarray, float]:
+        soft = ndimage.gaussian_filter(maps[rule][cell], sigma, mode="constant")
+        return soft, threshold_otsu(soft)
+
+    def score(cell: int, rule: str, factor: float) -> tuple[float, float]:
+        soft, cut = smoothed(cell, rule)
+        mask, true = soft > factor * cut, truth == cell + 1
+        return _iou(mask, true), mask.sum() / max(true.sum(), 1)
+
+    curve = lru_cache(maxsize=64)(lambda cell, rule: [score(cell, rule, f)[0] for f in factors])
+
+    def frame(cell: int, rule: str, factor: float) -> Frame:
+        window = _window_around(peaks[cell], half, truth.shape)
+        soft, cut = smoothed(cell, rule)
+        iou, volume = score(cell, rule, factor)
+        true = outlines((truth[window] == cell + 1).astype(int), width=0.5)
+        mask = outlines((soft[window] > factor * cut).astype(int), MASK, 0.6)
+        bar = figures._svg(400, 400, f"-0.5 -0.5 {2 * half} {2 * half}", "scale bar",
+                           figures._svg_scale_bar((2 * half, 2 * half), spacing[2]))  # fmt: skip
+        lines = {name: curve(cell, name) for name in maps}
+        return Frame(
+            [
+                Panel({"map": _viridis(soft[window] / soft.max()), "true": true, "bar": bar}, "smoothed map", 190),
+                Panel({"image": _shade(image[window]), "mask": mask, "true": true}, "mask", 190),
+                Panel({"IoU": _score_curves(factors, lines, rule, factor, iou)}, "IoU by factor", 190),
+            ],
+            f"IoU {iou:.2f} · volume of the mask: {volume:.2f} times that of the cell",
+        )
+
+    return frame
+
+
+@figures.style()
+def _score_curves(
+    factors: Sequence[float], lines: Mapping[str, Sequence[float]], rule: str, factor: float, value: float
+) -> Figure:
+    """Draw the IoU of each rule over the factor, the chosen rule bold, with a dot where we are."""
+    figure = Figure(figsize=(1.9, 1.9))
+    axes = figure.add_axes((0.19, 0.17, 0.79, 0.79))
+    for (name, values), colour in zip(lines.items(), LINES, strict=False):
+        axes.plot(factors, values, color=colour, linewidth=2.2 if name == rule else 0.8)
+        if name == rule:
+            axes.plot(factor, value, "o", color=colour)
+    axes.set(ylim=(0, 1), yticks=[0, 0.5, 1])
+    axes.grid(axis="y")
+    return figure
+
+
+def mask_frame(
+    image: np.ndarray,
+    truth: np.ndarray,
+    labels: np.ndarray,
+    learn: Callable[..., np.ndarray],
+    plane: int,
+) -> Callable[..., Frame]:
+    """Return the frame function of a mask that is learnt from labels, in one plane, beside its probability.
+
+    The function takes form and strength, which it hands to learn, and epoch, an index into what learn returns. It
+    draws the outlines of the mask, of the labels and of the truth, and writes IoU and volume of the mask.
+    image: (Z, Y, X); truth, labels: bool (Z, Y, X); learn(form, strength) -> probabilities (epochs, Z, Y, X), always
+    the same for the same values. Raises InputError when the shapes differ or the plane does not exist.
+    """
+    if not image.shape == truth.shape == labels.shape or not 0 <= plane < len(image):
+        raise InputError(f"image {image.shape}, truth {truth.shape}, labels {labels.shape}, plane {plane}: "
+                         "expected one shape (Z, Y, X) and a plane in it")  # fmt: skip
+    grey = _shade(image[plane], 12)
+    true, taught = outlines(truth[plane].astype(int), width=0.4), outlines(labels[plane].astype(int), LABELS, 0.4)
+    history = lru_cache(maxsize=32)(learn)
+
+    def frame(form: str, strength: float, epoch: int) -> Frame:
+        mask = history(form, strength)[epoch]
+        line = outlines((mask[plane] > 0.5).astype(int), MASK, 0.5)
+        shades = (np.round(np.asarray(mask[plane], dtype=float) * 11) * (255 / 11)).astype(np.uint8)
+        volume = (mask > 0.5).sum() / max(labels.sum(), 1)
+        return Frame(
+            [
+                Panel({"image": grey, "labels": taught, "true": true, "mask": line}, "outlines", 288),
+                Panel({"probability": shades, "true": true}, "probability, 1 = white", 288),
+            ],
+            f"IoU {_iou(mask > 0.5, truth):.2f} · volume {volume:.2f} times that of the pseudo labels",
+        )
+
+    return frame
+
+
+def _iou(mask: np.ndarray, truth: np.ndarray) -> float:
+    return float((mask & truth).sum() / max((mask | truth).sum(), 1))
+
+
+def _window_around(peak: Sequence[int], half: int, shape: Sequence[int]) -> tuple[int, slice, slice]:
+    """The plane of a peak and a square of 2 * half voxels around it, moved inwards at the borders of the stack."""
+    z, *place = (int(round(c)) for c in peak)
+    starts = [min(max(c - half, 0), max(n - 2 * half, 0)) for c, n in zip(place, shape[1:], strict=True)]
+    return z, *(slice(start, start + 2 * half) for start in starts)
+
+
+def _viridis(values: np.ndarray, shades: int = 32) -> np.ndarray:
+    """Values of 0 ... 1 as uint8 (Y, X, 3) in the colours of a map."""
+    levels = np.round(np.clip(values, 0, 1) * (shades - 1)) / (shades - 1)
+    return (255 * colormaps[figures.COLOUR_MAPS["map"]](levels)[..., :3]).astype(np.uint8)

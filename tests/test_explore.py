@@ -320,3 +320,55 @@ def test_a_click_near_the_border_is_refused():
     image, centre, truth, spacing = blurred_ball()
     with pytest.raises(InputError, match="18 voxels or more from the border"):
         explore.ray_frame({"ball": (image, "fluorescence")}, spacing, (4, 10, 30), truth)
+
+
+# ---- masks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_balls():
+    """Labels of two balls, their centres, and for each a response map that fills it evenly."""
+    labels = np.zeros((12, 40, 60), dtype=int)
+    peaks = np.array([[6, 20, 12], [6, 20, 46]])
+    for i, peak in enumerate(peaks):
+        ball = explore.soft_ball(labels.shape, peak, 3.0 + i, SPACING)
+        labels[ball.numpy() > 0.5] = i + 1
+    return labels, peaks, np.stack([(labels == i + 1) / (labels == i + 1).sum() for i in range(2)])
+
+
+def test_a_response_that_fills_its_cell_gives_the_cell_as_mask(two_balls):
+    labels, peaks, maps = two_balls
+    rules = {"prm": maps, "other": maps}
+    frame = explore.response_frame(labels * 3.0, SPACING, rules, peaks, labels, [0.5, 1.0], smoothing=0.5, half=10)
+    shown = frame(1, "prm", 1.0)
+    iou, volume = (float(number) for number in re.findall(r"\d\.\d\d", shown.text))
+    assert iou > 0.85 and abs(volume - 1) < 0.15
+    assert shown.panels[0].layers["map"].shape == (20, 20, 3) and shown.panels[1].layers["image"].shape == (20, 20)
+    assert all("polyline" in shown.panels[1].layers[name] for name in ("mask", "true"))
+    volumes = [float(re.findall(r"\d\.\d\d", frame(0, "other", factor).text)[1]) for factor in (0.5, 0.73, 1.5)]
+    assert volumes == sorted(volumes, reverse=True)  # also between the factors of the curves
+
+
+def test_a_map_is_wanted_for_each_peak(two_balls):
+    labels, peaks, maps = two_balls
+    with pytest.raises(InputError, match="2 maps of rule 'prm', 1 peaks"):
+        explore.response_frame(labels, SPACING, {"prm": maps}, peaks[:1], labels, [1.0])
+
+
+def test_the_mask_that_is_learnt_is_drawn_and_measured():
+    truth, labels = np.zeros((2, 3, 8, 8), dtype=bool)
+    truth[1, 2:4, 2:4] = labels[1, 2:4, 2:6] = True
+    calls = []
+
+    def learn(form, strength):
+        calls.append((form, strength))
+        return np.stack([np.zeros(truth.shape), truth * 0.9])
+
+    frame = explore.mask_frame(np.arange(192.0).reshape(truth.shape), truth, labels, learn, 1)
+    assert frame("mean", 1.0, 0).text == "IoU 0.00 · volume 0.00 times that of the pseudo labels"
+    last = frame("mean", 1.0, 1)
+    assert last.text == "IoU 1.00 · volume 0.50 times that of the pseudo labels"
+    assert calls == [("mean", 1.0)]  # learnt once
+    assert last.panels[1].layers["probability"][2, 2] == 231 and last.panels[1].layers["probability"][0, 0] == 0
+    with pytest.raises(InputError, match="plane 3"):
+        explore.mask_frame(truth, truth, labels, learn, 3)
