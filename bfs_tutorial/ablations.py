@@ -34,7 +34,7 @@ from bfs_tutorial.instances import assign_instances
 from bfs_tutorial.pipeline import Settings
 from bfs_tutorial.records import ABLATIONS
 from bfs_tutorial.stack import ZStack
-from bfs_tutorial.training import pick_device
+from bfs_tutorial.training import check_no_profile, pick_device
 
 TRAINING_SEED, VALIDATION_SEED = 5000, 6000
 STACKS, VALIDATION_STACKS = 8, 4
@@ -215,6 +215,7 @@ def ablate(
     simulated = [name for name in DATA if name.startswith("simulated-")]
     if data not in simulated:
         raise InputError(f"ablations run on {' or '.join(simulated)}, not on {data!r}: the truth must be exact")
+    check_no_profile()
     pick_device(device)
     for seed in range(seeds):
         for name in names or ABLATION:

@@ -38,7 +38,7 @@ from bfs_tutorial.qcanet import QCANet
 from bfs_tutorial.records import RESULTS, record_path
 from bfs_tutorial.stack import ZStack
 from bfs_tutorial.star_convex import star_convex_labels
-from bfs_tutorial.training import Schedule, pick_device
+from bfs_tutorial.training import Schedule, check_no_profile, pick_device
 
 Labels = list[np.ndarray]  # one label volume (Z, Y, X) per test stack
 WATERSHED_GRID = {"smooth": [0.8, 1.5, 2.5], "seed_distance": [4.0, 6.0, 8.0], "log": [True, False]}
@@ -470,6 +470,7 @@ def check_request(data: str, rows: Sequence[str], seeds: int, stacks: int | None
         raise InputError(f"the number of seeds is {seeds}; expected 1 or more")
     if stacks is not None and stacks < 1:
         raise InputError(f"the number of training stacks is {stacks}; expected 1 or more")
+    check_no_profile()
     pick_device(device)
     return list(rows) or list(allowed)
 

@@ -6,8 +6,9 @@ continues from its checkpoint with the very crops it would have seen, and ends w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,10 @@ from bfs_tutorial.unet import UNet3D
 Example = dict[str, np.ndarray]  # "image", "target" and whatever else the loss needs, all (Z, Y, X)
 Batch = dict[str, Tensor]  # the same keys, all (B, 1, z, y, x)
 Loss = Callable[[Tensor, Batch, float], Tensor]  # logits, batch, share of the training done (0 to 1)
+
+
+PROFILE = "BFS_TUTORIAL_PROFILE"  # environment variable: "cpu", as the schedules say, or "gpu", the paper's sizes
+FULL_CROP, FULL_EPOCHS = (16, 128, 128), 40  # §4 of the paper; batch 1
 
 
 class TrainingError(RuntimeError):
@@ -53,6 +58,28 @@ def pick_device(device: str = "auto") -> torch.device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device)
+
+
+def in_profile(schedule: Schedule, stacks: int, device: torch.device) -> Schedule:
+    """The schedule as the environment variable BFS_TUTORIAL_PROFILE wants it.
+
+    "cpu", the default, changes nothing. "gpu" takes the paper's sizes: crops of 16 x 128 x 128 voxels, batch 1, at
+    least 40 epochs of `stacks` stacks, each shown once an epoch; on a GPU also mixed precision. The learning rate stays
+    ours. Raises `InputError` for another value.
+    """
+    profile = os.environ.get(PROFILE, "cpu").strip().lower()
+    if profile not in ("cpu", "gpu"):
+        raise InputError(f"{PROFILE} is {profile!r}: expected cpu or gpu")
+    if profile == "cpu":
+        return schedule
+    steps = max(schedule.steps, FULL_EPOCHS * stacks)
+    return replace(schedule, steps=steps, crop=FULL_CROP, batch=1, mixed_precision=device.type == "cuda")
+
+
+def check_no_profile() -> None:
+    """Raise `InputError` when BFS_TUTORIAL_PROFILE would change runs whose settings are recorded."""
+    if os.environ.get(PROFILE, "cpu").strip().lower() != "cpu":
+        raise InputError(f"{PROFILE} is set and would change what is recorded here: unset it, and start again")
 
 
 def crop_shape(examples: Sequence[Example], crop: Sequence[int], stride: Sequence[int]) -> tuple[int, int, int]:
@@ -144,10 +171,12 @@ def train(
     examples: arrays (Z, Y, X) under the keys "image", "target" and more. loss(logits, batch, done) -> scalar,
     where done grows from 0 to 1 in the course of training.
     checkpoint: a file that is written every `schedule.save_every` steps and picked up again if it exists;
-    the resumed run ends with the same weights. Raises `InputError` when the file belongs to another run,
+    the resumed run ends with the same weights. The environment variable BFS_TUTORIAL_PROFILE=gpu takes the paper's
+    full sizes instead of the schedule's, see `in_profile`. Raises `InputError` when the file belongs to another run,
     `TrainingError` when the loss is no longer finite.
     """
     device = next(model.parameters()).device
+    schedule = in_profile(schedule, len(examples), device)
     shape = crop_shape(examples, schedule.crop, model.stride)
     optimiser = torch.optim.Adam(model.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay)
     cycle = _rates(optimiser, schedule)

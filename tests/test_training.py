@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from bfs_tutorial import unet
+from bfs_tutorial import experiments, unet
 from bfs_tutorial.errors import InputError
 from bfs_tutorial.losses import class_loss
 from bfs_tutorial.training import (
+    PROFILE,
     Schedule,
     TrainingError,
     augment,
     crop_shape,
     draw_crop,
+    in_profile,
     jitter,
     pick_device,
     train,
@@ -186,3 +188,28 @@ def test_a_constant_learning_rate_and_mixed_precision_learn_too(examples):
         history = train(net, examples, mask_loss, replace(SCHEDULE, **changes), seed=0, progress=False)
         assert np.mean(history[-5:]) < np.mean(history[:5])
         assert all(value.dtype == torch.float32 for value in net.parameters())
+
+
+def test_one_variable_takes_the_papers_full_sizes(examples, monkeypatch) -> None:
+    monkeypatch.setenv(PROFILE, "gpu")
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    schedule = in_profile(SCHEDULE, 3, gpu)
+    assert (schedule.crop, schedule.batch, schedule.steps, schedule.mixed_precision) == ((16, 128, 128), 1, 120, True)
+    assert in_profile(replace(SCHEDULE, steps=500), 3, gpu).steps == 500
+    assert not in_profile(SCHEDULE, 3, cpu).mixed_precision
+    _, history = run(examples)
+    assert len(history) == 40  # epochs of the one stack
+
+
+def test_without_the_variable_nothing_changes_and_another_value_is_refused(examples, monkeypatch) -> None:
+    monkeypatch.delenv(PROFILE, raising=False)
+    assert in_profile(SCHEDULE, 3, torch.device("cpu")) is SCHEDULE
+    monkeypatch.setenv(PROFILE, "tpu")
+    with pytest.raises(InputError, match="'tpu': expected cpu or gpu"):
+        run(examples)
+
+
+def test_recorded_runs_refuse_the_variable(monkeypatch) -> None:
+    monkeypatch.setenv(PROFILE, "gpu")
+    with pytest.raises(InputError, match="unset it"):
+        experiments.check_request("embryos", ["full"], 1, None, "cpu")
