@@ -181,9 +181,29 @@ def training_step() -> dict:
     return {"seconds": (s1 + s2) / 40, "steps_per_second_s1": 20 / s1, "steps_per_second_s2": 20 / s2}
 
 
+def explorable_step() -> dict:
+    """One step of a slider of the boundary loss in a live notebook, to a value not seen before."""
+    from bfs_tutorial import explore, simulate
+
+    stack = simulate.fluorescence(34, (24, 64, 64), (1.0, 0.5, 0.5), radii=(7.0, 8.5), number=1)
+    ball = lambda larger: explore.soft_ball(stack.image.shape, stack.centres[0], 7 + larger, stack.spacing)  # noqa: E731
+    at = np.rint(stack.centres[0][:2]).astype(int)
+    frame = explore.boundary_frame(stack.image, ball, stack.spacing, at, truth=stack.labels, labels=ball(1.5) > 0.5)
+    ends = {"sigma_mask": [0.5, 3.0], "sigma_image": [0.5, 3.0], "p": [1.0, 2.0], "size": [-2.0, 2.0]}
+    ends |= {"z": [-6.0, 9.0], "strength": [0.0, 9.0]}
+    live = explore.explorable(frame, ends, alt=lambda **moved: explore.describe_boundary("a cell", **moved)).widget()
+    controls, moves = live.children[:-1], iter(range(99))
+
+    def step() -> None:
+        turn, which = divmod(next(moves), len(controls))
+        controls[which].value = controls[which].min + (turn + 1) * controls[which].step
+
+    return {"seconds": seconds(step, repeats=30), "goal_seconds": 0.15}
+
+
 BENCHMARKS = (
     peak_responses, inference, batch_of_two, metrics, centre_maps, simulate_bright_field, bright_field_error,
-    simulate_fluorescence, training_step,
+    simulate_fluorescence, training_step, explorable_step,
 )  # fmt: skip
 
 

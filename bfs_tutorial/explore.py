@@ -456,67 +456,124 @@ def soft_ball(shape: Sequence[int], centre: Sequence[float], radius: float, spac
 
 def boundary_frame(
     image: np.ndarray,
-    mask: np.ndarray | torch.Tensor,
+    mask: np.ndarray | torch.Tensor | Callable[[float], torch.Tensor],
     spacing: Spacing,
     at: Sequence[int],
     *,
     truth: np.ndarray | None = None,
+    labels: np.ndarray | torch.Tensor | None = None,
     weight: Callable[..., torch.Tensor] = losses.edge_weight,
     loss: Callable[..., torch.Tensor] | None = None,
 ) -> Callable[..., Frame]:
-    """Return the frame function of the boundary loss for one image and one mask.
+    """Return the frame function of the boundary loss for one image and one mask, fixed or moving.
 
-    The function takes sigma_mask and sigma_image (σ1, σ2 in µm), edge, p and scale, as `losses.boundary_loss` does. It
-    draws plane at[0] of the image, of |∇G(S, σ1)|, of the weight and of their product, the values along row at[1], and
-    writes the loss below.
-    image: I, mask: S in [0, 1], both (Z, Y, X); truth: the true mask, whose outline is drawn.
+    The function takes sigma_mask and sigma_image (σ1, σ2 in µm), edge, p and scale, as `losses.boundary_loss` does;
+    z, in µm from plane at[0]; size, the number from which `mask` is made; and strength, the λ of Eq. (3). It draws a
+    plane of the image, of |∇G(S, σ1)|, of the weight and of their product, the values along row at[1], and writes the
+    loss of the whole stack below: sum, mean and ratio, and with labels L_class + λ ratio = L_S2.
+    image: I (Z, Y, X); mask: S in [0, 1] (Z, Y, X), or a function that makes it from size; truth: the true mask, whose
+    outline is drawn; labels: the pseudo labels, 0 or 1, of L_class.
     weight: your own second factor, called as `losses.edge_weight`; loss: your own loss, called as loss(mask, image,
     spacing), whose value is written too. Raises InputError when the shapes differ or `at` lies outside.
     """
-    image, mask = (torch.as_tensor(volume, dtype=torch.float64) for volume in (image, mask))
-    z, y = at
-    if image.shape != mask.shape or image.ndim != 3:
-        raise InputError(f"image {tuple(image.shape)} and mask {tuple(mask.shape)}: expected one shape (Z, Y, X)")
-    if not (0 <= z < image.shape[0] and 0 <= y < image.shape[1]):
-        raise InputError(f"plane {z}, row {y}: expected below {image.shape[0]} and {image.shape[1]}")
-    truth = (mask > 0.5).numpy() if truth is None else np.asarray(truth) > 0
-    seen = figures.overlay(image[z].numpy(), truth[z].astype(int), colours={1: figures.INSTANCES[3]}, outline=0)
-    outline = _inner_edge(truth[z])
-    seen[outline] = (255, 240, 77)
-    own = None if loss is None else float(loss(mask, image, spacing))
-    axes = _profile_axes(_unit_range(image[z, y]), truth[z, y], spacing[2])
-    border_of = lru_cache(maxsize=16)(lambda sigma: losses.gradient_magnitude(mask, sigma, spacing))
+    image, (plane, y) = torch.as_tensor(image, dtype=torch.float64), at
+    mask_of = lru_cache(maxsize=32)(
+        lambda size: torch.as_tensor(mask(size) if callable(mask) else mask, dtype=torch.float64)
+    )
+    first = mask_of(0.0)
+    if image.shape != first.shape or image.ndim != 3:
+        raise InputError(f"image {tuple(image.shape)} and mask {tuple(first.shape)}: expected one shape (Z, Y, X)")
+    if not (0 <= plane < image.shape[0] and 0 <= y < image.shape[1]):
+        raise InputError(f"plane {plane}, row {y}: expected below {image.shape[0]} and {image.shape[1]}")
+    truth = (first > 0.5).numpy() if truth is None else np.asarray(truth) > 0
+    still = lru_cache(maxsize=64)(lambda z: _what_stays(image, truth, z, y, spacing[2]))
+    border_of = lru_cache(maxsize=64)(lambda sigma, size: losses.gradient_magnitude(mask_of(size), sigma, spacing))
     weight_of = lru_cache(maxsize=64)(lambda *how: weight(image, spacing, *how))
+    own_of = lru_cache(maxsize=32)(lambda size: None if loss is None else float(loss(mask_of(size), image, spacing)))
+    class_of = lru_cache(maxsize=32)(lambda size: None if labels is None else _class_loss(mask_of(size), labels))
 
-    def frame(sigma_mask: float, sigma_image: float, edge: str = "log", p: float = 2.0, scale: str = "std") -> Frame:
-        border, second = border_of(sigma_mask), weight_of(sigma_image, edge, p, scale)
-        total = (border * second).sum()
-        top = border[z].max().clamp(min=1e-12)
-        maps = {"mask edge": border[z] / top, "weight": second[z]}
-        shades = {name: _greys(values) for name, values in maps.items()}
-        line = {name: values[y].numpy() for name, values in maps.items()}
-        curves = {
-            "line profile of the image": axes,
-            "product": _curve(line["mask edge"] * line["weight"], INK, fill=True),
-            "mask edge": _curve(line["mask edge"], LINES[1]),
-            "weight": _curve(line["weight"], LINES[0]),
-        }
-        mean, ratio = total / border.numel(), total / border.sum().clamp(min=1e-12)
-        text = f"sum {total:.0f} · mean {mean:.4f} · ratio {ratio:.2f}"
-        if own is not None:
-            text += f" · {getattr(loss, '__name__', 'your loss')} {own:.4g}"
-        return Frame(
-            [
-                Panel({"image": seen}, "image I", 138),
-                Panel({"mask edge": shades["mask edge"]}, "mask edge |∇G(S)|", 138),
-                Panel({"weight": shades["weight"]}, "weight, 1 = white", 138),
-                Panel(shades, "product", 138, multiply=True),
-                Panel(curves, "along the line through the middle", 560),
-            ],
-            text,
-        )
+    def frame(
+        sigma_mask: float,
+        sigma_image: float,
+        edge: str = "log",
+        p: float = 2.0,
+        scale: str = "std",
+        z: float = 0.0,
+        size: float = 0.0,
+        strength: float | None = None,
+    ) -> Frame:
+        border, second = border_of(sigma_mask, size), weight_of(sigma_image, edge, p, scale)
+        here = min(max(plane + round(z / spacing[0]), 0), len(image) - 1)
+        text = _loss_text(border, second, class_of(size) if strength is not None else None, strength)
+        if loss is not None:
+            text += f" · {getattr(loss, '__name__', 'your loss')} {own_of(size):.4g}"
+        top = border.amax().clamp(min=1e-12)
+        return _boundary_panels(*still(here), {"mask edge": border[here] / top, "weight": second[here]}, y, text)
 
     return frame
+
+
+SAYINGS = {  # of the parameters of `boundary_frame`, for alt texts
+    "z": "{:+g} µm from the middle plane", "size": "mask {:+g} µm larger than the cell", "edge": "weight by {}",
+    "scale": "strength divided by {}", "p": "p = {:g}", "sigma_mask": "σ₁ = {:g} µm", "sigma_image": "σ₂ = {:g} µm",
+    "strength": "λ = {:g}",
+}  # fmt: skip
+
+
+def describe_boundary(cell: str, **moved: Any) -> str:
+    """Say in words what a frame of `boundary_frame` shows: the alt text of an explorable that moves some parameters.
+
+    cell: what the image shows; moved: values by parameter of the frame function. Raises KeyError for another one.
+    """
+    words = {"log": "LoG", "none": "1", "std": "its spread"}
+    said = [SAYINGS[name].format(words.get(value, value)) for name, value in moved.items()]
+    seen = "image with the true outline, edge of the mask, weight, their product, line profile"
+    return f"{cell}: {seen}; {', '.join(said)}"
+
+
+def _class_loss(mask: torch.Tensor, labels: np.ndarray | torch.Tensor) -> float:
+    """L_class of Eq. (3) for a mask in [0, 1]."""
+    labels = torch.as_tensor(labels, dtype=torch.float64)
+    return losses.class_loss(torch.logit(mask, eps=1e-6), labels).item()
+
+
+def _loss_text(border: torch.Tensor, weight: torch.Tensor, class_loss: float | None, strength: float | None) -> str:
+    """Write the loss as sum, mean and ratio, and L_S2 of Eq. (3) with the ratio where L_class and λ are given."""
+    total = (border * weight).sum()
+    mean, ratio = total / border.numel(), total / border.sum().clamp(min=1e-12)
+    text = f"sum {total:.0f} · mean {mean:.4f} · ratio {ratio:.2f}"
+    if class_loss is None or strength is None:
+        return text
+    return f"{text} · L_S2 = {class_loss:.2f} + {strength:g} × {ratio:.2f} = {class_loss + strength * ratio:.2f}"
+
+
+def _what_stays(image: torch.Tensor, truth: np.ndarray, z: int, y: int, step: float) -> tuple[np.ndarray, str]:
+    """Draw plane z of the image with the true outline, and the axes of the line profile along row y."""
+    seen = figures.overlay(image[z].numpy(), truth[z].astype(int), colours={1: figures.INSTANCES[3]}, outline=0)
+    seen[_inner_edge(truth[z])] = (255, 240, 77)
+    return seen, _profile_axes(_unit_range(image[z, y]), truth[z, y], step)
+
+
+def _boundary_panels(seen: np.ndarray, axes: str, maps: Mapping[str, torch.Tensor], y: int, text: str) -> Frame:
+    """Put together what `boundary_frame` shows; maps: mask edge and weight of the plane, in 0 ... 1."""
+    shades = {name: _greys(values) for name, values in maps.items()}
+    line = {name: values[y].numpy() for name, values in maps.items()}
+    curves = {
+        "line profile of the image": axes,
+        "product": _curve(line["mask edge"] * line["weight"], INK, fill=True),
+        "mask edge": _curve(line["mask edge"], LINES[1]),
+        "weight": _curve(line["weight"], LINES[0]),
+    }
+    return Frame(
+        [
+            Panel({"image": seen}, "image I", 138),
+            Panel({"mask edge": shades["mask edge"]}, "mask edge |∇G(S)|", 138),
+            Panel({"weight": shades["weight"]}, "weight, 1 = white", 138),
+            Panel(shades, "product", 138, multiply=True),
+            Panel(curves, "along the line through the middle", 560),
+        ],
+        text,
+    )
 
 
 def _inner_edge(mask: np.ndarray) -> np.ndarray:
@@ -545,14 +602,13 @@ def _svg(content: str) -> str:
 
 def _curve(values: np.ndarray, colour: str, fill: bool = False) -> str:
     """Draw values of 0 ... 1 as a line, or filled down to 0, on the axes of the line profile."""
-    x = np.linspace(PLOT["left"], PLOT["right"], len(values))
-    y = PLOT["bottom"] + (PLOT["top"] - PLOT["bottom"]) * np.clip(values, 0, 1)
-    points = " ".join(f"{round(a)},{round(b)}" for a, b in zip(x, y, strict=True))
+    x = np.linspace(PLOT["left"], PLOT["right"], len(values)).round().astype(int)
+    y = (PLOT["bottom"] + (PLOT["top"] - PLOT["bottom"]) * np.clip(values, 0, 1)).round().astype(int)
+    steps = " ".join(f"{dx} {dy}" for dx, dy in zip(np.diff(x), np.diff(y), strict=True)).replace(" -", "-")
+    path = f"M{x[0]} {y[0]}l{steps}"  # steps, not places: a third of the bytes
     if fill:
-        low = PLOT["bottom"]
-        ends = f"{PLOT['left']},{low} {points} {PLOT['right']},{low}"
-        return _svg(f'<polygon points="{ends}" fill="{colour}" opacity=".3"/>')
-    return _svg(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        return _svg(f'<path d="{path}V{PLOT["bottom"]}H{PLOT["left"]}" fill="{colour}" opacity=".3"/>')
+    return _svg(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
 
 
 def _profile_axes(image: np.ndarray, truth: np.ndarray, step: float) -> str:
@@ -563,21 +619,21 @@ def _profile_axes(image: np.ndarray, truth: np.ndarray, step: float) -> str:
     left, right, top, bottom = (PLOT[name] for name in ("left", "right", "top", "bottom"))
     length = (len(image) - 1) * step  # µm
     at = lambda um: round(left + (right - left) * um / length, 1)  # noqa: E731
-    words = 'font-family="sans-serif" font-size="12"'
     parts = [f'<path d="M{left} {top}V{bottom}H{right}" fill="none" stroke="{MUTED}"/>']
+    texts = [f'<text x="{right}" y="{bottom + 30}" text-anchor="end">µm</text>']
     for um in range(0, int(length) + 1, 5):
         parts.append(f'<path d="M{at(um)} {bottom}v4" stroke="{MUTED}"/>')
-        parts.append(f'<text x="{at(um)}" y="{bottom + 16}" text-anchor="middle" fill="{MUTED}" {words}>{um}</text>')
-    parts.append(f'<text x="{right}" y="{bottom + 30}" text-anchor="end" fill="{MUTED}" {words}>µm</text>')
+        texts.append(f'<text x="{at(um)}" y="{bottom + 16}" text-anchor="middle">{um}</text>')
     for value, height in ((0, bottom), (1, top)):
-        parts.append(f'<text x="{left - 6}" y="{height + 4}" text-anchor="end" fill="{MUTED}" {words}>{value}</text>')
+        texts.append(f'<text x="{left - 6}" y="{height + 4}" text-anchor="end">{value}</text>')
     for edge in np.flatnonzero(np.diff(truth.astype(int))) + 0.5:
         parts.append(f'<path d="M{at(edge * step)} {top}V{bottom}" stroke="{MUTED}" stroke-dasharray="3 3"/>')
     keys = (("image", MUTED), ("mask edge", LINES[1]), ("weight", LINES[0]), ("product", INK), ("¦ true border", MUTED))
     for (name, colour), x in zip(keys, (left + 4, 90, 178, 246, 320), strict=True):
-        parts.append(f'<text x="{x}" y="14" fill="{colour}" {words} font-weight="600">{name}</text>')
+        texts.append(f'<text x="{x}" y="14" fill="{colour}" font-weight="600">{name}</text>')
+    parts.append(f'<g font-family="sans-serif" font-size="12" fill="{MUTED}">{"".join(texts)}</g>')
     line = _curve(image, MUTED)
-    inner = line[line.index("<polyline") : line.rindex("</svg>")].replace('stroke-width="2"', 'stroke-width="1.2"')
+    inner = line[line.index("<path") : line.rindex("</svg>")].replace('stroke-width="2"', 'stroke-width="1.2"')
     return _svg("".join(parts) + inner)
 
 

@@ -251,6 +251,48 @@ def test_a_weight_and_a_loss_of_ones_own_are_used(cell):
     assert set(np.unique(frame.panels[2].layers["weight"])) <= {127, 128, 130, 125}
 
 
+def test_a_mask_that_moves_a_plane_and_lambda(cell):
+    image, truth, (z, y) = cell
+    centre = [(n - 1) / 2 for n in truth.shape]
+
+    def mask(larger):
+        return explore.soft_ball(truth.shape, centre, 3.0 + larger, SPACING)
+
+    def volume(mask, image, spacing):
+        return mask.sum()
+
+    labels = mask(1.0) > 0.5
+    frame = explore.boundary_frame(image, mask, SPACING, (z, y), labels=labels, loss=volume)
+    moved = frame(1.0, 1.0, "gradient", z=-2.0, size=1.0, strength=3.0)
+    options = {"sigma_mask": 1.0, "sigma_image": 1.0, "edge": "gradient", "reduction": "ratio"}
+    ratio = losses.boundary_loss(mask(1.0), torch.from_numpy(image), SPACING, **options)
+    first = losses.class_loss(torch.logit(mask(1.0), eps=1e-6), labels.double())
+    assert f"L_S2 = {first:.2f} + 3 × {ratio:.2f} = {first + 3 * ratio:.2f}" in moved.text
+    assert f"volume {mask(1.0).sum():.4g}" in moved.text
+    border = losses.gradient_magnitude(mask(1.0), 1.0, SPACING)
+    drawn = moved.panels[1].layers["mask edge"] / 255
+    assert np.abs(drawn - (border[z - 2] / border.max()).numpy()).max() < 2 / explore.GREYS
+    assert frame(1.0, 1.0, z=99.0).panels[1].layers["mask edge"].shape == truth.shape[1:]  # stays in the stack
+    assert "L_S2" not in frame(1.0, 1.0).text
+
+
+def test_the_curves_are_drawn_where_the_values_are(cell):
+    image, mask, at = cell
+    border = losses.gradient_magnitude(mask, 1.0, SPACING)
+    expected = (border[at[0]] / border.max()).numpy()[at[1]]
+    svg = explore.boundary_frame(image, mask, SPACING, at)(1.0, 1.0).panels[4].layers["mask edge"]
+    steps = np.array(re.findall(r"-?\d+", re.search(r'd="M(.*?)"', svg)[1]), int).reshape(-1, 2).cumsum(axis=0)
+    assert np.allclose(steps[:, 1], 158 + (26 - 158) * expected, atol=0.51)
+    assert (steps[0, 0], steps[-1, 0]) == (30, 432)
+
+
+def test_the_words_of_the_boundary_loss_name_what_moved():
+    text = explore.describe_boundary("embryo", edge="log", scale="std", size=-1.5, z=3.0)
+    assert text.startswith("embryo: image with the true outline")
+    assert text.endswith("weight by LoG, strength divided by its spread, mask -1.5 µm larger than the cell, "
+                         "+3 µm from the middle plane")  # fmt: skip
+
+
 def test_the_boundary_loss_refuses_other_shapes_and_places(cell):
     image, mask, _ = cell
     with pytest.raises(InputError, match="expected one shape"):
