@@ -5,5 +5,21 @@ Each check tries properties of the answer on small inputs and never compares it 
 
 from bfs_tutorial.checks.centre_maps import centre_map
 from bfs_tutorial.checks.core import EXERCISES, Exercise, Report, hint
+from bfs_tutorial.checks.metrics import blind_iou, can_fall, mucov, seg
+from bfs_tutorial.checks.peak_response import brighter_voxel, dark_evidence, linear_response, pseudo_labels
 
-__all__ = ["EXERCISES", "Exercise", "Report", "hint", "centre_map"]
+__all__ = [
+    "EXERCISES",
+    "Exercise",
+    "Report",
+    "hint",
+    "centre_map",
+    "linear_response",
+    "brighter_voxel",
+    "dark_evidence",
+    "pseudo_labels",
+    "seg",
+    "mucov",
+    "blind_iou",
+    "can_fall",
+]
