@@ -24,7 +24,15 @@
 # %%
 import numpy as np
 
-from bfs_tutorial import baselines, explore, figures, metrics, simulate
+from bfs_tutorial import (
+    baselines,
+    checks,
+    explore,
+    figures,
+    metrics,
+    paper,
+    simulate,
+)
 from bfs_tutorial.metrics import evaluate
 
 # %% [markdown]
@@ -96,6 +104,12 @@ overlap = table[1:, 1:]  # (true, predicted)
 true_sizes, sizes = table.sum(axis=1)[1:], table.sum(axis=0)[1:]
 J = overlap / (true_sizes[:, None] + sizes - overlap)
 covers = overlap > true_sizes[:, None] / 2  # more than half of a true cell
+print(J.round(2))
+
+# %% [markdown]
+# A row of this table is a true cell, a column a prediction. The three metrics are three ways to read it:
+
+# %%
 best = J.argmax(axis=0), range(len(sizes))  # each prediction's best partner
 iou = overlap.sum() / (table.sum() - table[0, 0])
 seg = (J * covers).sum(axis=1).mean()  # a mean over true cells
@@ -132,7 +146,6 @@ mistakes = {
     "one split 5 : 5": truth + 3 * box(43, width=5),
     "one too small": 1 * box(2) + 2 * box(13) + 3 * box(39, 7, 9, 7),
 }
-rows = {name: evaluate(labels, truth) for name, labels in mistakes.items()}
 
 # %%
 style = {"title": "three cells", "reference": "perfect", "limits": (0, 1)}
@@ -146,6 +159,7 @@ figures.show(
 )
 
 # %%
+rows = {name: evaluate(labels, truth) for name, labels in mistakes.items()}
 names = ["IoU", "SEG", "MUCov", "coverage"]
 caption = "The three metrics of the paper, and coverage, for each mistake"
 style = {"header": "mistake", "decimals": 2, "beside": list(rows)}
@@ -172,6 +186,8 @@ figures.score_table(rows, names, caption=caption, **style)
 # %%
 radii = np.arange(5, 10.01, 0.25)
 runs = [evaluate(ball(radius), ball(8)) for radius in radii]
+
+# %%
 series = {n: (radii, [run[n] for run in runs]) for n in ("coverage", "SEG")}
 words = "predicted radius in µm, the true one is 8"
 figures.show(
@@ -205,6 +221,8 @@ def balls(*points, radius=8):
 
 
 two_balls = np.where(balls(left), 1, 2 * balls(right))
+
+# %%
 elsewhere = {
     "right cell": 2 * balls(right),
     "nothing": 0 * two_balls,
@@ -212,6 +230,7 @@ elsewhere = {
 }
 
 
+# %%
 def frame(shift, radius, rest):
     """Draw the middle plane, truth in grey and prediction in colour."""
     moved = balls((10, 17, 19 - shift), radius=radius)
@@ -278,9 +297,10 @@ cases = {
     "nothing there, two predicted": (true_boxes, nothing),
 }
 rows = {name: evaluate(*case) for name, case in cases.items()}
-columns = ["IoU", "SEG", "MUCov"]
+
+# %%
 style = {"header": "case", "decimals": 0, "beside": list(rows)}
-figures.score_table(rows, columns, caption="Empty cases", **style)
+figures.score_table(rows, names[:3], caption="Empty cases", **style)
 
 # %% [markdown]
 # ## Why IoU says little on bright nuclei
@@ -295,9 +315,10 @@ def mean_scores(modality, method):
     """Mean of the scores of one method over three simulated stacks."""
     stacks = simulate.dataset(modality, 3, seed=0)
     runs = [evaluate(method(s, modality), s.labels) for s in stacks]
-    return {n: float(np.mean([run[n] for run in runs])) for n in columns}
+    return {n: float(np.mean([run[n] for run in runs])) for n in names[:3]}
 
 
+# %%
 def one_mask(stack, modality):
     signal = baselines.cell_signal(stack.image, stack.spacing, modality)
     return baselines.bright_mask(signal).astype(int)
@@ -314,9 +335,11 @@ rows = {
     for modality in ("fluorescence", "bright-field")
     for name, method in methods.items()
 }
+
+# %%
 style = {"decimals": 2, "beside": list(rows)}
 caption = "Mean over three simulated stacks"
-figures.score_table(rows, columns, caption=caption, **style)
+figures.score_table(rows, names[:3], caption=caption, **style)
 
 # %% [markdown]
 # In fluorescence both rows have almost the same IoU. One of them found cells, the other found that some voxels are bright, and only SEG
@@ -328,19 +351,14 @@ figures.score_table(rows, columns, caption=caption, **style)
 # These are the paper's own numbers on BBBC050, fluorescent nuclei of mouse embryos:
 
 # %%
+published = paper.table_1()
 columns = ["IoU", "SEG", "MUCov"]
-table_1 = {
-    "3D Mask R-CNN (full masks)": (0.558, 0.476, 0.607),
-    "QCANet (full masks)": (0.746, 0.710, 0.721),
-    "pseudo labels": (0.506, 0.353, 0.399),
-    "BFS-Net, L_class": (0.603, 0.441, 0.506),
-    "BFS-Net, L_class + L_FL": (0.643, 0.530, 0.473),
-}
-paper = {n: dict(zip(columns, row, strict=True)) for n, row in table_1.items()}
+caption = "Table 1 of the paper. The first two rows learnt from full masks"
+figures.score_table(published, columns, caption=caption, decimals=3)
 
 # %%
 figures.show(
-    figures.bars(paper, highlight=[name for name in paper if "BFS" in name]),
+    figures.bars(published, highlight=[n for n in published if "BFS" in n]),
     alt="Bars of five methods in three panels: the full BFS-Net is best of "
     "the three trained on points in IoU and in SEG, but in MUCov it stands "
     "below the one without the boundary loss",
@@ -349,10 +367,10 @@ figures.show(
 )
 
 # %% [markdown]
-# **The 86.2 %.** The paper writes that it reaches "86.2% IoU performance" of QCANet. No column holds 0.862. It is a ratio of two entries:
+# **The 86.2 %.** The paper writes that it reaches "86.2% IoU performance" of QCANet. No column holds such a number. It is a ratio of two entries:
 
 # %%
-full, best = paper["BFS-Net, L_class + L_FL"], paper["QCANet (full masks)"]
+full, best = published["BFS-Net, L_class + L_FL"], published["QCANet"]
 for name in columns:
     ratio = full[name] / best[name]
     print(f"{name}: {full[name]:.3f} / {best[name]:.3f} = {ratio:.1%}")
@@ -382,7 +400,7 @@ print("held in 500 random cases")
 # Table 1 but one:
 
 # %%
-for name, row in paper.items():
+for name, row in published.items():
     fewer = row["MUCov"] > row["SEG"]
     print(f"{name:26s} MUCov above SEG: {fewer}")
 
@@ -405,9 +423,112 @@ for name, row in paper.items():
 # one cliff by many small steps. Few stacks have few cells: give the spread over stacks, and over seeds, beside each mean.
 # And no metric is better than its truth. Two experts who outline the same nuclei will not agree in every voxel.
 #
+# Replace the rule "more than half of the true cell" by $J > 0.5$: which rows of the table of mistakes change? And for which scenes is
+# $N_P \cdot \mathrm{MUCov} = N_G \cdot \mathrm{SEG}$ exactly?
+#
 # ## Exercises
 #
-# 1. Draw a prediction with IoU 1 and SEG 0. How many true cells does it need?
-# 2. Find a prediction for which adding one more object raises MUCov. What must the object be like?
-# 3. Replace the rule "more than half of the true cell" by $J > 0.5$. Which rows of the table of mistakes change?
-# 4. For which scenes is $N_P \cdot \mathrm{MUCov} = N_G \cdot \mathrm{SEG}$ exactly?
+# A check tries your answer on small rows of voxels and draws the first one that goes wrong. `checks.hint("seg", 1)` gives a hint, 2 and
+# 3 say more.
+
+# %% [markdown]
+# ### Exercise 1: SEG
+#
+# Write `my_seg(labels, truth)` with NumPy alone. Both are whole-number arrays of one shape (Z, Y, X), 0 is background, and the numbers
+# of the cells can be any. Return the mean over the true cells of $J$ with the one prediction that covers more than half of the cell, and
+# 0 for a cell that has none. There is at least one true cell.
+
+# %% tags=["exercise", "hide-input"]
+def my_seg(labels, truth):
+    """Mean over true cells of J with the prediction that covers it."""
+    ### BEGIN SOLUTION
+    scores = []
+    for number in np.unique(truth[truth > 0]):
+        cell = truth == number
+        counts = np.bincount(labels[cell])
+        counts[0] = 0  # background is no partner
+        partner = counts.argmax()
+        shared = counts[partner]
+        together = cell.sum() + (labels == partner).sum() - shared
+        scores.append(shared / together if shared > cell.sum() / 2 else 0)
+    return np.mean(scores)
+    ### END SOLUTION
+
+
+# %%
+checks.seg(my_seg)
+
+# %% [markdown]
+# ### Exercise 2: MUCov
+#
+# Now from the other side: `my_mucov(labels, truth)`. For each *predicted* cell take its best $J$ with a true cell, but 0 unless it covers
+# more than half of that true cell. Return the mean over the predicted cells; there is at least one.
+
+# %% tags=["exercise", "hide-input"]
+def my_mucov(labels, truth):
+    """Mean over predicted cells of the best J with a cell they cover."""
+    ### BEGIN SOLUTION
+    scores = []
+    for number in np.unique(labels[labels > 0]):
+        found, best = labels == number, 0.0
+        for other in np.unique(truth[found & (truth > 0)]):
+            cell = truth == other
+            shared = (found & cell).sum()
+            if shared > cell.sum() / 2:
+                best = max(best, shared / (found | cell).sum())
+        scores.append(best)
+    return np.mean(scores)
+    ### END SOLUTION
+
+
+# %%
+checks.mucov(my_mucov)
+
+# %% [markdown]
+# ### Exercise 3: break IoU
+#
+# Write `my_blind_iou()`, without arguments. It returns a pair `labels, truth`, arrays of one shape (Z, Y, X) with at most 100 voxels,
+# for which IoU is 1 and SEG is 0. One true cell is enough.
+
+# %% tags=["exercise", "hide-input"]
+def my_blind_iou():
+    """Return labels and truth with IoU 1 and SEG 0."""
+    ### BEGIN SOLUTION
+    truth = np.ones((1, 4, 4), dtype=int)
+    labels = truth.copy()
+    labels[:, :, 2:] = 2  # two halves, and neither is more than half
+    return labels, truth
+    ### END SOLUTION
+
+
+# %%
+checks.blind_iou(my_blind_iou)
+
+# %% [markdown]
+# ### Exercise 4: predict, then see
+#
+# Somebody adds one object to a prediction, on voxels that no other prediction holds, and changes nothing else. Which of IoU, SEG and
+# MUCov can *fall*? Give a set of names, such as `{"IoU", "SEG"}`.
+
+# %% tags=["exercise", "hide-input"]
+my_can_fall = None  # a set of names
+### BEGIN SOLUTION
+my_can_fall = {"IoU", "MUCov"}
+### END SOLUTION
+
+# %%
+checks.can_fall(my_can_fall)
+
+# %% [markdown]
+# ### Exercise 5: explain
+#
+# A colleague makes every predicted cell one voxel thicker. On the same stacks SEG goes from 0.3 to 0.7. "The new network is twice as
+# good", she says. Look at the curve under *More than half* again. What would you answer?
+#
+# <details class="bfs-solution"><summary>Answer, and how to mark it</summary>
+#
+# The network is the same, only the size changed. The old cells lay below the cliff: they covered less than half of their cells, so
+# fair outlines scored 0. One voxel lifted them over it. A point for naming the cliff, one for asking what coverage or the mean $J$ did,
+# or how large the cells were before and after.
+#
+# </details>

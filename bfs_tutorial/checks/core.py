@@ -111,7 +111,7 @@ class Exercise:
         return Report(self.name, True, self.points, self.points, "All of this was tried:", tuple(verified))
 
 
-EXERCISES: dict[str, Exercise] = {}  # by name, in the order of the book
+EXERCISES: dict[str, Exercise] = {}  # by name
 
 
 def exercise(chapter: str, points: int, hints: tuple[str, ...]) -> Callable[[Callable], Exercise]:
