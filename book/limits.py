@@ -319,9 +319,8 @@ below = {m: np.array(rows)[:, :-1] for m, rows in scores.items()}
 teaching["cells clicked"] = values[:-1], below
 
 # %%
-units = {"error of a click": "µm along each axis", "cells clicked": "share",
-         "training stacks": "stacks"}  # fmt: skip
-units |= dict.fromkeys(["λ, fluorescence", "λ, bright field"], "weight of the loss")
+units = dict.fromkeys(["λ, fluorescence", "λ, bright field"], "weight of the loss")
+units |= {"error of a click": "µm along each axis", "cells clicked": "share"}
 figures.show(
     figures.sweeps(teaching, units=units, limits=(0, 1.2)),
     alt="SEG and volume fall to zero for large λ in fluorescence, click errors "
