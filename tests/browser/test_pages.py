@@ -1,40 +1,18 @@
-"""The built book as a reader meets it: every page in headless Chromium, from a local web server and from the disk.
-
-Needs the built pages (`make book`) and Chromium or Chrome. Where one is missing the tests are skipped; with CI=true
-they fail.
-"""
+"""The built book as a reader meets it: every page in headless Chromium, from a local web server and from the disk."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import re
+from functools import lru_cache
+from html import unescape
 from pathlib import Path
-from typing import NoReturn
+from urllib.parse import unquote
 
 import pytest
-import yaml
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-ROOT = Path(__file__).resolve().parents[2]
-SITE = ROOT / "_build" / "html"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PHONE = {"width": 360, "height": 800}
-LAPTOP = {"width": 1280, "height": 900}
+from tests.browser.visiting import LAPTOP, PHONE, Visit, open_page, watch
+
 COUNT_COLOURS = """images => images.map(image => {
     const canvas = Object.assign(document.createElement("canvas"), {width: 200, height: 100});
     const pen = canvas.getContext("2d");
@@ -42,106 +20,6 @@ COUNT_COLOURS = """images => images.map(image => {
     return new Set(new Uint32Array(pen.getImageData(0, 0, 200, 100).data.buffer)).size;
 })"""
 LEFTOVERS = (":::", "```", "$$", "{cite", "{doc}", "{eq}", "{math}", "{numref}", "{ref}", "{term}")
-
-
-def chapters() -> list[str]:
-    """Return the document names in the table of contents: book/index first."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Fail where everything must be there, skip elsewhere."""
-    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Serve files without a line of log for each."""
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def site() -> Path:
-    if not (SITE / "book" / "index.html").is_file():
-        unavailable("the book is not built: run `make book` first")
-    return SITE
-
-
-@pytest.fixture(scope="module")
-def server(site: Path) -> Iterator[str]:
-    """The address at which the built book is served."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(site))) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{httpd.server_port}"
-        httpd.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        unavailable(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-@dataclass
-class Visit:
-    """An open page, and what happened while it loaded."""
-
-    page: Page
-    outside: list[str] = field(default_factory=list)  # addresses asked for that are not ours; none was let through
-    errors: list[str] = field(default_factory=list)  # console errors and warnings, exceptions, files not found
-
-
-def watch(context: BrowserContext, home: str) -> Visit:
-    """Return a page that records what goes wrong and lets no request out of `home`."""
-    visit = Visit(context.new_page())
-
-    def guard(route) -> None:
-        if route.request.url.startswith(home):
-            route.continue_()
-        else:
-            visit.outside.append(route.request.url)
-            route.abort()
-
-    def console(message) -> None:
-        if message.type in {"error", "warning"}:
-            visit.errors.append(f"{message.type}: {message.text} {message.location.get('url', '')}")
-
-    context.route(lambda url: not url.startswith(("data:", "blob:")), guard)
-    visit.page.on("console", console)
-    visit.page.on("pageerror", lambda error: visit.errors.append(f"exception: {error}"))
-    visit.page.on("requestfailed", lambda request: visit.errors.append(f"failed: {request.url}"))
-    return visit
-
-
-def open_page(visit: Visit, url: str) -> Visit:
-    """Load the page, wait for its formulas, and scroll through it once, which starts the theme's observers."""
-    visit.page.goto(url)
-    visit.page.evaluate("() => window.MathJax?.startup?.promise.then(() => null)")
-    visit.page.evaluate("() => window.scrollTo(0, document.body.scrollHeight)")
-    visit.page.wait_for_timeout(150)
-    visit.page.evaluate("() => window.scrollTo(0, 0)")
-    return visit
-
-
-@pytest.fixture(scope="module", params=["http", "file"])
-def home(request: pytest.FixtureRequest) -> str:
-    """The start of every address of the book, served and from the disk."""
-    return request.getfixturevalue("server") if request.param == "http" else request.getfixturevalue("site").as_uri()
-
-
-@pytest.fixture(scope="module", params=chapters())
-def visit(request: pytest.FixtureRequest, browser: Browser, home: str) -> Iterator[Visit]:
-    """One page of the book, open on a laptop's screen in the light theme."""
-    with browser.new_context(viewport=LAPTOP, color_scheme="light") as context:
-        yield open_page(watch(context, home), f"{home}/{request.param}.html")
 
 
 def formulas_left(page: Page) -> list[str]:
@@ -172,6 +50,40 @@ def markup_left(page: Page) -> list[str]:
     return [piece for piece in LEFTOVERS if piece in prose]
 
 
+@lru_cache
+def targets(file: Path) -> set[str]:
+    """Return every id and name in a built page: where a link with a # may lead."""
+    return {unescape(found) for found in re.findall(r'\s(?:id|name)="([^"]*)"', file.read_text(encoding="utf-8"))}
+
+
+def dead_links(page: Page, home: str, site: Path) -> list[str]:
+    """Return the links into the book that lead to no file, or to no place in a page."""
+    dead = []
+    for link in page.eval_on_selector_all("a[href]", "all => [...new Set(all.map(a => a.href))]"):
+        path, _, place = link.partition("#")
+        file = site / unquote(path.removeprefix(home).partition("?")[0].lstrip("/"))
+        if not link.startswith(home):
+            continue
+        if not file.is_file() or (place and file.suffix == ".html" and unquote(place) not in targets(file)):
+            dead.append(link.removeprefix(home))
+    return dead
+
+
+def cut_off(page: Page) -> list[str]:
+    """Return the parts of the article that reach over the edge of the screen and cannot be scrolled to."""
+    return page.eval_on_selector_all(
+        "article :is(p, h1, h2, h3, pre, table, img, figure, button, input, mjx-container)",
+        """all => all.filter(part => {
+            if (part.getBoundingClientRect().right <= innerWidth + 1) return false;
+            for (let box = part.parentElement; box; box = box.parentElement) {
+                const scrolls = ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
+                if (scrolls && box.getBoundingClientRect().right <= innerWidth + 1) return false;
+            }
+            return !["auto", "scroll"].includes(getComputedStyle(part).overflowX);
+        }).map(part => part.outerHTML.slice(0, 200))""",
+    )
+
+
 def test_asks_no_other_host(visit: Visit) -> None:
     assert visit.outside == []
     hints = "link[href^='http'][rel^='pre'], link[href^='http'][rel='dns-prefetch'], script[src^='http']"
@@ -199,16 +111,17 @@ def test_has_one_main_heading(visit: Visit) -> None:
 
 
 def test_links_inside_the_book_lead_somewhere(visit: Visit, site: Path, home: str) -> None:
-    links = visit.page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
-    inside = {link.removeprefix(home).partition("#")[0].partition("?")[0] for link in links if link.startswith(home)}
-    assert inside, "the page links to no other page"
-    assert [link for link in sorted(inside) if not (site / link.lstrip("/")).exists()] == []
+    assert visit.page.locator("article a[href], nav a[href]").count() > 1, "the page links to no other page"
+    assert dead_links(visit.page, home, site) == []
 
 
 def test_fits_a_phone(visit: Visit) -> None:
+    """No page scrolls sideways; what is wider than the screen scrolls in its own box."""
     visit.page.set_viewport_size(PHONE)
-    assert visit.page.evaluate("() => document.documentElement.scrollWidth") <= PHONE["width"]
+    width, cut = visit.page.evaluate("() => document.documentElement.scrollWidth"), cut_off(visit.page)
     visit.page.set_viewport_size(LAPTOP)
+    assert width <= PHONE["width"]
+    assert cut == []
 
 
 def test_figures_keep_their_colours_in_the_dark(visit: Visit) -> None:
@@ -223,10 +136,11 @@ def test_figures_keep_their_colours_in_the_dark(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("page", ["genindex", "search"])
-def test_pages_made_by_sphinx_are_clean_too(browser: Browser, home: str, page: str) -> None:
+def test_pages_made_by_sphinx_are_clean_too(browser: Browser, home: str, site: Path, page: str) -> None:
     with browser.new_context() as context:
         visit = open_page(watch(context, home), f"{home}/{page}.html")
         assert (visit.outside, visit.errors) == ([], [])
+        assert dead_links(visit.page, home, site) == []
 
 
 def test_the_top_page_leads_to_the_book(browser: Browser, home: str) -> None:
@@ -267,7 +181,11 @@ def test_the_checks_see_a_bad_page(browser: Browser, tmp_path: Path) -> None:
     bad = """<title>Bad</title><h1>One</h1><script>console.error("broken")</script><script>missing.classList</script>
         <script src="http://elsewhere.invalid/widget.js"></script>
         <article>See {cite}`nobody` <code>:::</code> <span class="math">x^2</span> <img src="gone.png" alt="A cell">
-        <img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" alt=" "></article><div style="width: 500px">wide</div>"""
+        <img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" alt=" ">
+        <div style="overflow: hidden"><table style="width: 500px"><tr><td>cut</table></div>
+        <div style="overflow: auto"><table style="width: 500px"><tr><td>scrolls</table></div></article>
+        <a href="bad.html#here" id="here">A</a> <a href="bad.html#gone">B</a> <a href="no.html">C</a>
+        <div style="width: 500px">wide</div>"""
     (tmp_path / "bad.html").write_text(bad, encoding="utf-8")
     with browser.new_context(viewport=PHONE) as context:
         visit = open_page(watch(context, tmp_path.as_uri()), f"{tmp_path.as_uri()}/bad.html")
@@ -278,3 +196,5 @@ def test_the_checks_see_a_bad_page(browser: Browser, tmp_path: Path) -> None:
         assert len(faulty_images(visit.page)) == 2
         assert markup_left(visit.page) == ["{cite"]
         assert visit.page.evaluate("() => document.documentElement.scrollWidth") > PHONE["width"]
+        assert dead_links(visit.page, tmp_path.as_uri(), tmp_path) == ["/bad.html#gone", "/no.html"]
+        assert ["cut" in part for part in cut_off(visit.page)] == [True]
