@@ -25,11 +25,11 @@ def _by_rule(x: np.ndarray, weight: np.ndarray, response: np.ndarray, low: float
 
 
 def _shared(x: np.ndarray, weight: np.ndarray, response: np.ndarray, given: np.ndarray) -> Callable:
-    """Draw the layer's input and weights above what the answer gave."""
-    rows = {"inputs x": x[None], "weights W": weight, "responses": response[None], "your result": given[None]}
-    alt = "Inputs, weights and responses of the layer as numbers in squares, beside them what your function returned"
-    caption = "Each row of W is one output. What one output shares out must add up to its response."
-    return lambda: picture(rows, alt, caption)
+    """Draw the layer's input and weights beside what the answer gave."""
+    rows = {"inputs x": x[None], "weights W": weight, "your result": given[None]}
+    alt = "Inputs and weights of the layer as numbers in squares, beside them what your function returned"
+    told = " and ".join(f"{value:g}" for value in response)
+    return lambda: picture(rows, alt, f"Each row of W is an output, and has {told} to share out.")
 
 
 @exercise(
