@@ -414,3 +414,29 @@ def test_the_mask_that_is_learnt_is_drawn_and_measured():
     assert last.panels[1].layers["probability"][2, 2] == 231 and last.panels[1].layers["probability"][0, 0] == 0
     with pytest.raises(InputError, match="plane 3"):
         explore.mask_frame(truth, truth, labels, learn, 3)
+
+
+# ---- a threshold, and what it finds --------------------------------------------------------------------------
+
+
+def test_a_threshold_that_parts_two_balls_finds_both(two_balls):
+    labels, _, _ = two_balls
+    share = 100 * (labels > 0).mean()
+    cuts = []
+
+    def segment(cut):
+        cuts.append(cut)
+        return labels * (labels >= cut)
+
+    frame = explore.threshold_frame(labels * 1.0, labels * 1.0, labels, segment, [share / 4, share], plane=6)
+    assert frame(share=share).text == "2 found of 2, SEG 1.00"
+    shown = frame(share=share / 4)  # only the brighter ball
+    assert shown.text == "1 found of 2, SEG 0.50" and len(cuts) == 2  # each share is segmented once
+    layers = shown.panels[0].layers
+    assert layers["found"].shape == (40, 60, 3) and layers["truth"].count("polyline") == 2
+
+
+def test_a_threshold_refuses_other_shapes(two_balls):
+    labels, _, _ = two_balls
+    with pytest.raises(InputError, match="expected one shape"):
+        explore.threshold_frame(labels[1:], labels, labels, lambda cut: labels, [1, 2], plane=6)
