@@ -1,11 +1,12 @@
-"""Write the results into the README, between two comments, from the records of Table 1.
+"""Write the results into the README and onto the home page, between two comments, from the records of Table 1.
 
-    python tools/readme_table.py    # rewrite README.md; a test fails when it is out of date
+    python tools/readme_table.py    # rewrite README.md and book/index.md; a test fails when one is out of date
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -13,10 +14,10 @@ sys.path.insert(0, str(ROOT))
 
 from bfs_tutorial import records  # noqa: E402
 
-README = ROOT / "README.md"
 BEGIN, END = "<!-- results: written by tools/readme_table.py -->", "<!-- end of results -->"
 SHOWN = ("threshold", "ball", "pseudo", "class", "full", "ours", "star", "sim-outline", "supervised", "qcanet",
          "mask-rcnn", "qcanet-stored")  # fmt: skip
+SHORT = ("threshold", "ball", "full", "star", "sim-outline", "supervised")
 PLACES = {
     "simulated bright field": ("simulated-bright-field", None),
     "simulated fluorescence": ("simulated-fluorescence", None),
@@ -27,26 +28,44 @@ PLACES = {
 
 def table() -> str:
     """SEG of every shown row at every place as a Markdown table: mean ± standard deviation over seeds."""
+    return _table(SHOWN, lambda mean, spread: f"{mean:.3f} ± {spread:.3f}")
+
+
+def short_table() -> str:
+    """SEG of the few rows of the home page, two digits each, and the number of runs behind every one."""
+    runs = {len(rows[row]) for rows in map(records.load, {data for data, _ in PLACES.values()}) for row in SHORT
+            if row in rows}  # fmt: skip
+    seeds = f"{min(runs)} to {max(runs)}" if len(runs) > 1 else f"{max(runs)}"
+    head = f"SEG, the mean overlap of each true cell with the one that covers most of it, as the mean of {seeds} runs:"
+    return f"{head}\n\n{_table(SHORT, lambda mean, _: f'{mean:.2f}')}"
+
+
+def _table(shown: tuple[str, ...], form: Callable[[float, float], str]) -> str:
     found = {place: (records.load(data), stacks) for place, (data, stacks) in PLACES.items()}
     lines = [f"| SEG | shown in training | {' | '.join(PLACES)} |", "|---|---|" + "---|" * len(PLACES)]
-    for row in SHOWN:
+    for row in shown:
         first = next(rows[row][0] for rows, _ in found.values() if row in rows)
-        cells = [_cell(rows.get(row), stacks) for rows, stacks in found.values()]
+        cells = [_cell(rows.get(row), stacks, form) for rows, stacks in found.values()]
         lines.append(f"| {first['title']} | {first['annotation']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _cell(runs: list[dict] | None, stacks: list[str] | None) -> str:
+def _cell(runs: list[dict] | None, stacks: list[str] | None, form: Callable[[float, float], str]) -> str:
     if runs is None or (stacks and stacks[0] not in runs[0]["stacks"]):
         return "–"
-    return "{:.3f} ± {:.3f}".format(*records.mean_and_spread(runs, "SEG", stacks))
+    return form(*records.mean_and_spread(runs, "SEG", stacks))
 
 
-def updated(text: str) -> str:
-    """The README with the table as the records give it now."""
+PAGES: dict[str, Callable[[], str]] = {"README.md": table, "book/index.md": short_table}
+
+
+def updated(text: str, block: str) -> str:
+    """A page with its results as the records give them now."""
     before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{rest.split(END)[1]}"
+    return f"{before}{BEGIN}\n\n{block}\n\n{END}{rest.split(END)[1]}"
 
 
 if __name__ == "__main__":
-    README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, block in PAGES.items():
+        page = ROOT / name
+        page.write_text(updated(page.read_text(encoding="utf-8"), block()), encoding="utf-8")
