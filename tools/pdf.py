@@ -37,6 +37,10 @@ from pypdf import PdfReader, PdfWriter
 from pypdf.generic import NameObject, TextStringObject
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # so that `python tools/pdf.py` finds the other tools
+
+from tools import learner  # noqa: E402
+
 SITE = ROOT / "_build" / "html"
 OUT = ROOT / "_build" / "pdf" / "the-paper-you-can-run.pdf"
 STYLE = Path(__file__).with_suffix(".css")
@@ -45,8 +49,6 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 OLDEST = 131  # the first Chromium that prints running heads and page numbers from style sheets
 TEXT_WIDTH = 643  # CSS pixels between the margins of a page: 170 mm
-STUB = "...  # your answer; the solution is in the web edition"
-SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION.*?### END SOLUTION[^\n]*", re.MULTILINE | re.DOTALL)
 CHECK = re.compile(r"^checks\.\w+\(", re.MULTILINE)
 EVERYWHERE = {"What we saw", "To go further", "Exercises"}  # sections of each chapter, so not in the printed contents
 MATHJAX = '{options: {enableMenu: false, processHtmlClass: "math"}}'
@@ -115,17 +117,12 @@ def article(site: Path, entry: Entry) -> Tag:
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").select_one("article")
 
 
-def without_solutions(source: str) -> str:
-    """Return code with each solution between its two marks replaced by a line that asks for an answer."""
-    return SOLUTION.sub(lambda found: found[1] + STUB, source)
-
-
 def open_exercises(chapter: Tag) -> None:
     """Turn exercises into what a student gets: the stub of each, no answer, no verdict of a check."""
     for cell in chapter.select("div.cell"):
         source = code.get_text() if (code := cell.select_one(".cell_input pre")) else ""
-        if "tag_exercise" in cell["class"] or "### BEGIN SOLUTION" in source:
-            stub = highlight(without_solutions(source), PythonLexer(), HtmlFormatter())
+        if "tag_exercise" in cell["class"] or learner.BEGIN in source:
+            stub = highlight(learner.without_solution(source), PythonLexer(), HtmlFormatter())
             made = BeautifulSoup(f'<div class="cell_input">{stub}</div>', "html.parser")
             cell.clear()
             cell.append(made)

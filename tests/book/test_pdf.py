@@ -8,7 +8,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup, Tag
 
-from tools import pdf
+from tools import learner, pdf
 
 FACTS = {"title": 'A "book"', "authors": "Ann, Bo", "version": "1.2", "licence": "MIT", "date": "2020-02-03"}
 TOC = {"root": "book/index", "parts": [{"caption": "See", "chapters": [{"file": "book/a"}, {"file": "book/b_c"}]}]}
@@ -97,16 +97,11 @@ def test_pictures_keep_their_files(merged: Tag, site: Path) -> None:
 
 def test_exercises_are_printed_without_answers(merged: Tag) -> None:
     text = merged.get_text()
-    assert "def my_ball(radius):" in text and "Return a ball." in text and f"    {pdf.STUB}" in text
+    assert "def my_ball(radius):" in text and "Return a ball." in text and f"    {learner.STUB}" in text
     for secret in ("42", "secret", "SOLUTION", "forty"):
         assert secret not in text
     assert "checks.ball(my_ball)" in text and "print(1)" in text
     assert [output.get_text() for output in merged.select(".cell_output")] == ["1"]
-
-
-def test_a_solution_at_top_level_is_cut_too() -> None:
-    code = 'my_x = None  # "a" or "b"\n### BEGIN SOLUTION\nmy_x = "a"\n### END SOLUTION\nprint(my_x)'
-    assert pdf.without_solutions(code) == f'my_x = None  # "a" or "b"\n{pdf.STUB}\nprint(my_x)'
 
 
 def test_contents_list_chapters_and_their_own_sections(merged: Tag) -> None:
