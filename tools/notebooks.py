@@ -1,6 +1,7 @@
-"""Keep the two files of every chapter in step: NAME.py, the source people write and review, and NAME.ipynb, executed.
+"""Keep the files of every chapter in step: NAME.py, the source people write and review; NAME.ipynb, executed; and
+learner/NAME.ipynb, the small edition without outputs and solutions that learners open (tools/learner.py says how).
 
-    python tools/notebooks.py sync  [NAME ...]   # source -> notebook; outputs stay unless a code cell changed
+    python tools/notebooks.py sync  [NAME ...]   # source -> notebooks; outputs stay unless a code cell changed
     python tools/notebooks.py run   [NAME ...]   # the same, executed from a clean kernel; written if all went well,
                                                  # and what it cost into results/chapters.json
     python tools/notebooks.py check [NAME ...]   # say what is out of step; exit code 1 if anything is
@@ -25,8 +26,13 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-BOOK = Path(__file__).resolve().parent.parent / "book"
-COSTS = BOOK.parent / "results" / "chapters.json"  # what the last execution of each chapter cost
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # so that `python tools/notebooks.py` finds the other tools
+
+from tools import learner  # noqa: E402
+
+BOOK = ROOT / "book"
+COSTS = ROOT / "results" / "chapters.json"  # what the last execution of each chapter cost
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
@@ -136,29 +142,45 @@ def as_text(notebook: NotebookNode) -> str:
 def write(notebook: NotebookNode, path: Path) -> None:
     """Write the notebook in one step, so that a reader never meets half a file."""
     nbformat.validate(notebook)
+    path.parent.mkdir(exist_ok=True)
     partial = path.with_suffix(".ipynb.partial")
     partial.write_text(as_text(notebook), encoding="utf-8")
     os.replace(partial, path)
 
 
+def learner_path(name: str, book: Path = BOOK) -> Path:
+    """Return the file of a chapter's edition for learners."""
+    return book / "learner" / f"{name}.ipynb"
+
+
+def learner_edition(name: str, book: Path = BOOK) -> NotebookNode:
+    """Return a chapter's edition for learners, made from its source. Raises ChapterError where it must not be."""
+    try:
+        return learner.edition(read_source(book / f"{name}.py"), chapter_names(book))
+    except learner.LearnerError as error:
+        raise ChapterError(f"{name}: {error}") from error
+
+
 def sync(name: str, book: Path = BOOK) -> None:
-    """Write the source of one chapter into its notebook; outputs stay unless a code cell changed."""
-    notebook, path = read_source(book / f"{name}.py"), book / f"{name}.ipynb"
+    """Write the source of one chapter into its notebooks; outputs stay unless a code cell changed."""
+    notebook, path, edition = read_source(book / f"{name}.py"), book / f"{name}.ipynb", learner_edition(name, book)
     if path.exists():
         copy_outputs(nbformat.read(path, as_version=4), notebook)
     write(notebook, path)
+    write(edition, learner_path(name, book))
 
 
 def run(name: str, book: Path = BOOK) -> dict:
-    """Execute one chapter from its source, write its notebook, and return what it cost.
+    """Execute one chapter from its source, write its notebooks, and return what it cost.
 
-    Raises ChapterError, and leaves the old notebook as it was, when a cell warns, fails or stores too much.
+    Raises ChapterError, and leaves the old notebooks as they were, when a cell warns, fails or stores too much.
     """
-    notebook = read_source(book / f"{name}.py")
+    notebook, edition = read_source(book / f"{name}.py"), learner_edition(name, book)
     costs = execute(notebook, book)
     if found := output_problems(notebook):
         raise ChapterError(f"{name}: " + "; ".join(found))
     write(notebook, book / f"{name}.ipynb")
+    write(edition, learner_path(name, book))
     return costs
 
 
@@ -182,7 +204,19 @@ def check(name: str, book: Path = BOOK) -> list[str]:
         found.append("cell ids were not made by tools/notebooks.py: run tools/notebooks.py sync")
     if {key: value for key, value in notebook.metadata.items() if key != "widgets"} != METADATA:
         found.append("notebook metadata were not made by tools/notebooks.py: run tools/notebooks.py sync")
-    return [f"{name}: {line}" for line in found]
+    return [f"{name}: {line}" for line in found] + check_learner(name, book)
+
+
+def check_learner(name: str, book: Path = BOOK) -> list[str]:
+    """Return what is wrong with the edition for learners: not the one that the source makes, or unfit for them."""
+    path = learner_path(name, book)
+    try:
+        wanted = learner_edition(name, book)
+    except ChapterError as error:
+        return [str(error)]
+    if not path.exists() or path.read_text(encoding="utf-8") != as_text(wanted):
+        return [f"{name}: learner/{path.name} is missing or out of date: run tools/notebooks.py sync"]
+    return [f"{name}: learner/{path.name}: {line}" for line in learner.problems(wanted, path.parent)]
 
 
 def main(arguments: list[str] | None = None, book: Path = BOOK) -> int:

@@ -1,8 +1,9 @@
-"""The chapters' two files: tools/notebooks.py on chapters made here, then the checks on the real ones."""
+"""The chapters' three files: tools/notebooks.py on chapters made here, then the checks on the real ones."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -58,6 +59,7 @@ def edited(folder: Path, target: Path, change) -> Path:
     change(notebook)
     (target / "chapter.py").write_text(SOURCE, encoding="utf-8")
     (target / "chapter.ipynb").write_text(notebooks.as_text(notebook), encoding="utf-8")
+    shutil.copytree(folder / "learner", target / "learner")
     return target
 
 
@@ -95,6 +97,35 @@ def test_run_twice_writes_the_same_bytes(executed: Path, tmp_path: Path) -> None
 def test_an_unexecuted_chapter_is_refused(book: Path) -> None:
     found = notebooks.check("chapter", book)
     assert len(found) == 2 and all("never executed" in line for line in found)
+
+
+def test_sync_and_run_write_the_notebook_for_learners_too(book: Path, executed: Path) -> None:
+    for folder in (book, executed):
+        written = nbformat.read(folder / "learner" / "chapter.ipynb", as_version=4)
+        assert [cell.cell_type for cell in written.cells] == ["code", "markdown", "code", "code"]
+        assert "bfs_tutorial" in written.cells[0].source and written.cells[3].source == 'print("x is", x)'
+        assert [cell.outputs for cell in written.cells if cell.cell_type == "code"] == [[], [], []]
+
+
+@pytest.mark.parametrize("change", [lambda path: path.unlink(), lambda path: path.write_text("{}", encoding="utf-8")])
+def test_check_says_which_notebook_for_learners_is_stale(executed: Path, tmp_path: Path, change) -> None:
+    folder = edited(executed, tmp_path, lambda notebook: None)
+    change(folder / "learner" / "chapter.ipynb")
+    assert notebooks.check("chapter", folder) == [
+        "chapter: learner/chapter.ipynb is missing or out of date: run tools/notebooks.py sync"
+    ]
+    notebooks.sync("chapter", folder)
+    assert notebooks.check("chapter", folder) == []
+
+
+def test_check_and_sync_name_a_solution_without_end(executed: Path, tmp_path: Path) -> None:
+    folder = edited(executed, tmp_path, lambda notebook: None)
+    (folder / "chapter.py").write_text(SOURCE + "\n\n# %%\n### BEGIN SOLUTION\ny = 1\n", encoding="utf-8")
+    before = {path: path.read_bytes() for path in folder.rglob("*.ipynb")}
+    assert any("BEGIN SOLUTION" in line for line in notebooks.check("chapter", folder))
+    with pytest.raises(notebooks.ChapterError, match="chapter: '### BEGIN SOLUTION' has no partner"):
+        notebooks.sync("chapter", folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*.ipynb")} == before
 
 
 def test_sync_keeps_outputs_when_only_prose_changes(executed: Path, tmp_path: Path) -> None:
@@ -207,7 +238,7 @@ def test_a_run_that_goes_wrong_leaves_the_old_notebook(book: Path, cell: str, er
     with pytest.raises(error):
         notebooks.run("chapter", book)
     assert (book / "chapter.ipynb").read_bytes() == before
-    assert sorted(path.name for path in book.iterdir()) == ["chapter.ipynb", "chapter.py"]
+    assert sorted(path.name for path in book.iterdir()) == ["chapter.ipynb", "chapter.py", "learner"]
 
 
 def test_an_error_that_the_chapter_announces_is_welcome(tmp_path: Path) -> None:
