@@ -32,9 +32,11 @@ from skimage.filters import threshold_otsu
 from skimage.measure import find_contours
 
 from bfs_tutorial import figures, losses, metrics, star_convex
+from bfs_tutorial.centre_maps import centre_map
 from bfs_tutorial.errors import InputError
 from bfs_tutorial.figures import ALT_LENGTH, INK, LINES, MUTED, RULE
 from bfs_tutorial.files import Spacing
+from bfs_tutorial.stack import ZStack
 from bfs_tutorial.star_convex import StarSettings
 
 MAX_FRAMES = 400  # in one explorable; all are computed when it is shown
@@ -965,3 +967,158 @@ def _share_curves(shares: Sequence[float], lines: Mapping[str, Sequence[float]],
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, handlelength=1)
     axes.grid(axis="y")
     return figure
+
+
+# ---- centre maps, how S1 learns them, and the peaks of what it learnt ----------------------------------------
+
+
+def centre_map_frame(stack: ZStack, pair: tuple[int, int], half: int = 18) -> Callable[..., Frame]:
+    """Return the frame function of Eq. (1) for two neighbouring clicks: their map, and its values on a line.
+
+    The function takes k, d_m in µm, and border, "on" or "off". It draws the map in the plane of the first click with
+    the outlines of the true cells, and the values of the voxels that a line through both clicks passes.
+    stack: with centres and labels; pair: rows of its centres; half: voxels shown to each side of their middle.
+    Raises InputError when there are no labels to outline.
+    """
+    if stack.labels is None:
+        raise InputError("the stack has no labels: expected true cells to outline")
+    first, second = (stack.centres[row] for row in pair)
+    window = _window_around((first[0], *(first + second)[1:] / 2), half, stack.image.shape)
+    corner = np.array([part.start for part in window[1:]])
+    path = first + np.linspace(-0.5, 1.5, 241)[:, None] * (second - first)  # (P, 3) voxels
+    length = np.linalg.norm((second - first) * stack.spacing)  # µm
+    cells, shape = outlines(stack.labels[window], width=0.4), stack.labels[window].shape
+    clicks = np.array([first[1:], second[1:]]) - corner
+    marks = _over(shape, _line(path[:, 1:] - corner, "#fff", 0.2) + _dots(clicks, "#fff", 0.7))
+    bar = _bar(shape, stack.spacing[2])
+
+    def frame(k: float, d_m: float, border: str) -> Frame:
+        p = centre_map(stack.image.shape, stack.centres, stack.spacing, d_m=d_m, k=k, border=border == "on")
+        on_line = ndimage.map_coordinates(p, path.T, order=0, mode="nearest")
+        middle = p[tuple(np.rint((first + second) / 2).astype(int))]
+        return Frame(
+            [
+                Panel({"map": _viridis(p[window]), "cells": cells, "clicks": marks, "bar": bar}, "centre map", 290),
+                Panel({"profile": _line_profile(np.linspace(-0.5, 1.5, 241) * length, on_line)}, "on the line", 340),
+            ],
+            f"half way between the clicks: {middle:.2f}",
+        )
+
+    return frame
+
+
+def _bar(shape: Sequence[int], spacing: float) -> str:
+    """Return a scale bar as a layer over a picture (rows, columns); spacing: µm a column."""
+    content = figures._svg_scale_bar(shape, spacing)
+    return figures._svg(10 * shape[1], 10 * shape[0], f"-0.5 -0.5 {shape[1]} {shape[0]}", "scale bar", content)
+
+
+@figures.style()
+def _line_profile(along: np.ndarray, values: np.ndarray) -> Figure:
+    """Draw likelihoods over the distance in µm from the first click."""
+    figure = Figure(figsize=(3.4, 2.9))
+    axes = figure.add_axes((0.14, 0.17, 0.84, 0.78))
+    axes.plot(along, values)
+    axes.set(xlabel="µm from the first click, along the line", ylabel="p(x)", ylim=(0, 1.03))
+    axes.grid(axis="y")
+    return figure
+
+
+def training_frame(
+    films: Mapping[str, Mapping[int, np.ndarray]],
+    excess: Mapping[str, Sequence[float]],
+    truth: np.ndarray,
+    spacing: Spacing,
+) -> Callable[..., Frame]:
+    """Return the frame function of networks that learn a centre map: the map at a step, and the loss until then.
+
+    The function takes step and run, a key of films and excess. It draws the brightest voxel along each line of sight
+    from above and, below that, from the side, rings on the true centres, and marks the step on the curves.
+    films: by run, then by step, maps (Z, Y, X) in [0, 1]; a step that is not there shows the nearest one;
+    excess: by run, the loss above its floor, one value a step; truth: (N, 3) voxels.
+    Raises InputError when the runs differ.
+    """
+    if set(films) != set(excess):
+        raise InputError(f"films of {', '.join(films)}, losses of {', '.join(excess)}: expected the same runs")
+    sides = {name: {step: _two_sides(p, spacing) for step, p in film.items()} for name, film in films.items()}
+    size = next(iter(next(iter(sides.values())).values())).shape[:2]
+    height = next(iter(next(iter(films.values())).values())).shape[1]
+    down = height + GAP + (truth[:, 0] + 0.5) * round(spacing[0] / spacing[2]) - 0.5  # rows of the view from the side
+    places = np.vstack([truth[:, 1:], np.column_stack([down, truth[:, 2]])])
+    rings = figures.detection_marks(size, [], places, [], spacing[2])
+    curves = _small_curves(excess, smooth=15, y_label="")
+
+    def frame(step: int, run: str) -> Frame:
+        nearest = min(sides[run], key=lambda known: abs(known - step))
+        line = figures.cursor(curves.axes[0], nearest, f"step {nearest}")
+        return Frame(
+            [
+                Panel({"map": sides[run][nearest], "true centres": rings}, "from above; below: from the side", 300),
+                Panel({"losses": curves, "step": line}, "loss above the floor", 330),
+            ],
+            "rings: the true centres",
+        )
+
+    return frame
+
+
+GAP = 4  # rows of white between the views from above and from the side
+
+
+def _two_sides(p: np.ndarray, spacing: Spacing) -> np.ndarray:
+    """A map (Z, Y, X) seen from above and, below that, from the side, as uint8 (rows, X, 3) in the colours of a map."""
+    side = p.max(axis=1).repeat(round(spacing[0] / spacing[2]), axis=0)
+    white = np.full((GAP, p.shape[2], 3), 255, dtype=np.uint8)
+    return np.vstack([_viridis(p.max(axis=0)), white, _viridis(side)])
+
+
+def _small_curves(series: Mapping[str, Any], **words: Any) -> Figure:
+    """Draw `figures.curves` small enough for a panel, with room above for the text of a cursor."""
+    figure = figures.curves(series, **words)
+    figure.set_size_inches(3.3, 3.0)
+    figure.axes[0].set_position((0.13, 0.16, 0.56, 0.72))
+    return figure
+
+
+def peak_frame(
+    maps: Mapping[str, np.ndarray],
+    truth: np.ndarray,
+    spacing: Spacing,
+    find: Callable[[np.ndarray, float], np.ndarray],
+    thresholds: Sequence[float],
+    tolerance: float = 5.0,
+) -> Callable[..., Frame]:
+    """Return the frame function of a peak threshold: which peaks are hits, and what that is worth.
+
+    The function takes threshold and network, a key of maps. It draws the map from above with a dot for each hit, a
+    cross for each false peak and a ring for each missed cell, and precision and recall over the threshold.
+    maps: by network, (Z, Y, X) in [0, 1]; truth: (N, 3) voxels; find(map, threshold) -> peaks (M, 3) voxels;
+    thresholds: of the curves; tolerance: µm, of `metrics.detection`.
+    """
+
+    def score(network: str, threshold: float) -> dict[str, float]:
+        return metrics.detection(find(maps[network], threshold), truth, spacing, tolerance)
+
+    @lru_cache(maxsize=16)
+    def curves(network: str) -> Figure:
+        rows = [score(network, threshold) for threshold in thresholds]
+        lines = {name: (thresholds, [row[name] for row in rows]) for name in ("precision", "recall")}
+        return _small_curves(lines, x_label="peak threshold", y_label="")
+
+    def frame(threshold: float, network: str) -> Frame:
+        p, points, scores = maps[network], find(maps[network], threshold), score(network, threshold)
+        pairs = metrics.match_points(points, truth, spacing, tolerance)
+        marks = figures.detection_marks(
+            p.shape[1:], points[:, 1:], truth[:, 1:], pairs, spacing[2], title=f"{threshold:g}"
+        )
+        text = f"precision {scores['precision']:.2f} · recall {scores['recall']:.2f}"
+        drawn = curves(network)
+        return Frame(
+            [
+                Panel({"map": _viridis(p.max(axis=0)), "peaks": marks}, "from above", 300),
+                Panel({"scores": drawn, "threshold": figures.cursor(drawn.axes[0], threshold, text)}, "", 330),
+            ],
+            "dot: a hit · cross: a false peak · ring: a missed cell",
+        )
+
+    return frame

@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from bfs_tutorial import explore, losses
 from bfs_tutorial.errors import InputError
+from bfs_tutorial.stack import ZStack
 
 SPACING = (1.0, 0.5, 0.5)
 
@@ -440,3 +441,61 @@ def test_a_threshold_refuses_other_shapes(two_balls):
     labels, _, _ = two_balls
     with pytest.raises(InputError, match="expected one shape"):
         explore.threshold_frame(labels[1:], labels, labels, lambda cut: labels, [1, 2], plane=6)
+
+
+# ---- centre maps, how S1 learns them, and the peaks of what it learnt ----------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_clicked():
+    """Two balls whose centres lie 12 µm apart along x, in one plane."""
+    spacing, centres = (2.0, 1.0, 1.0), np.array([[5.0, 20.0, 14.0], [5.0, 20.0, 26.0]])
+    offsets = [(np.indices((11, 40, 40)).T - c).T * np.array(spacing)[:, None, None, None] for c in centres]
+    balls = [np.linalg.norm(o, axis=0) < 6 for o in offsets]
+    labels = (balls[0] + 2 * (balls[1] & ~balls[0])).astype(np.int32)
+    return ZStack(labels.astype(np.float32), spacing, centres, labels)
+
+
+def test_the_border_parts_two_clicks_in_the_explorable_of_equation_1(two_clicked):
+    frame = explore.centre_map_frame(two_clicked, (0, 1))
+    assert frame(2, 8, "on").text == "half way between the clicks: 0.00"
+    assert frame(2, 8, "off").text == f"half way between the clicks: {np.exp(-2 * 6 / 8):.2f}"
+    assert frame(2, 4, "off").text == "half way between the clicks: 0.00"  # both blobs have ended
+    map_panel, profile = frame(2, 8, "on").panels
+    assert map_panel.layers["map"].shape == (36, 36, 3) and map_panel.layers["cells"].count("polyline") == 2
+    values = profile.layers["profile"].axes[0].lines[0].get_ydata()
+    assert values.max() == pytest.approx(1) and len(values) == 241
+
+
+def test_a_stack_without_labels_has_no_outlines(two_clicked):
+    bare = ZStack(two_clicked.image, two_clicked.spacing, two_clicked.centres)
+    with pytest.raises(InputError, match="no labels"):
+        explore.centre_map_frame(bare, (0, 1))
+
+
+def test_a_film_shows_the_nearest_step_from_two_sides(two_clicked):
+    film = {0: np.zeros((11, 40, 40)), 10: two_clicked.image / 2}
+    frame = explore.training_frame({"a": film}, {"a": np.ones(10)}, two_clicked.centres, two_clicked.spacing)
+    first, last = frame(4, "a"), frame(7, "a")
+    assert "step 0" in first.panels[1].layers["step"] and "step 10" in last.panels[1].layers["step"]
+    sides = last.panels[0].layers["map"]
+    assert sides.shape == (40 + 4 + 22, 40, 3) and (sides[40:44] == 255).all()  # planes are twice as thick as pixels
+    assert (sides[44 + 10, 26] != first.panels[0].layers["map"][44 + 10, 26]).any()
+    rings = re.findall(r"translate\(([\d.]+) ([\d.]+)\)", last.panels[0].layers["true centres"])
+    assert rings == [("14.0", "20.0"), ("26.0", "20.0"), ("14.0", "54.5"), ("26.0", "54.5")]
+
+
+def test_a_film_needs_its_losses(two_clicked):
+    with pytest.raises(InputError, match="expected the same runs"):
+        explore.training_frame({"a": {0: two_clicked.image}}, {"b": [1.0]}, two_clicked.centres, two_clicked.spacing)
+
+
+def test_a_higher_threshold_misses_the_dimmer_cell(two_clicked):
+    centres, spacing = two_clicked.centres, two_clicked.spacing
+    find = lambda p, threshold: np.array([c for c in centres if p[tuple(c.astype(int))] >= threshold]).reshape(-1, 3)  # noqa: E731
+    frame = explore.peak_frame({"a": two_clicked.image / 2}, centres, spacing, find, [0.4, 0.8, 1.1])
+    both, one, none = (frame(threshold, "a") for threshold in (0.4, 0.8, 1.1))
+    assert "precision 1.00 · recall 1.00" in both.panels[1].layers["threshold"]
+    assert "precision 1.00 · recall 0.50" in one.panels[1].layers["threshold"]
+    assert "precision 0.00 · recall 0.00" in none.panels[1].layers["threshold"]
+    assert both.panels[0].layers["peaks"] != one.panels[0].layers["peaks"]
