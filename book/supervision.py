@@ -26,9 +26,8 @@
 import numpy as np
 from scipy import ndimage
 from scipy.stats import rankdata
-from skimage.measure import find_contours
 
-from bfs_tutorial import baselines, explore, figures, simulate
+from bfs_tutorial import baselines, checks, explore, figures, simulate
 from bfs_tutorial.instances import assign_instances
 from bfs_tutorial.metrics import evaluate
 
@@ -91,6 +90,7 @@ def boxes(ellipsoid):
     return labels
 
 
+# %%
 def ball(radius):
     """Labels of a ball of one radius in µm at every point."""
     return baselines.balls(truth.shape, stack.centres, spacing, radius)
@@ -115,9 +115,11 @@ figures.show(
 )
 
 # %%
-names = ["IoU", "SEG", "MUCov"]
 guesses |= {f"balls of {r} µm": ball(r) for r in (9, 10)}
 rows = {name: evaluate(labels, truth) for name, labels in guesses.items()}
+
+# %%
+names = ["IoU", "SEG", "MUCov"]
 style = {"header": "label taken at its word", "decimals": 2}
 caption = "Labels without any learning, one stack"
 figures.score_table(rows, names, caption=caption, beside=["truth"], **style)
@@ -130,6 +132,8 @@ figures.score_table(rows, names, caption=caption, beside=["truth"], **style)
 radii = np.arange(5, 12.01, 0.5)
 scores = [evaluate(ball(radius), truth) for radius in radii]
 series = {n: (radii, [s[n] for s in scores]) for n in ("IoU", "SEG")}
+
+# %%
 figures.show(
     figures.curves(series, x_label="radius in µm", y_label="score"),
     alt="Two curves over the radius that rise to a round top near 10 µm and "
@@ -180,16 +184,19 @@ def watershed(stack, modality):
     return baselines.threshold_watershed(stack.image, stack.spacing, modality)
 
 
+# %%
 def voronoi(stack, modality):
     return baselines.voronoi_otsu(stack.image, stack.spacing, modality)
 
 
+# %%
 def points_watershed(stack, modality):
     signal = baselines.cell_signal(stack.image, stack.spacing, modality)
     mask = baselines.bright_mask(signal)
     return assign_instances(mask, stack.centres, stack.spacing)
 
 
+# %%
 def fixed_balls(stack, modality):
     shape = stack.labels.shape
     return baselines.balls(shape, stack.centres, stack.spacing, 9.0)
@@ -204,6 +211,7 @@ methods = {
 }
 
 
+# %%
 def table(modality):
     """Mean scores of all methods over three stacks of one modality."""
     stacks = simulate.dataset(modality, 3, seed=0)
@@ -291,79 +299,32 @@ figures.show(
 # The signal finds the column and not the cell. That is a property of the light (the chapter on bright field shows why), so a
 # better threshold cannot help. Convince yourself: choose what share of the voxels is called cell, from few to many.
 
-# %% tags=["hide-input"]
+# %%
 shares = [1, 2, 4, 6, 8, 10, 14, 20, 30, 50]  # % of all voxels
-stacks = {"fluorescence": (stack, signal), "bright field": (bright, restless)}
-code = {"fluorescence": "fluorescence", "bright field": "bright-field"}
-found, scored = {}, {}
-for name, (seen, values) in stacks.items():
-    for share in shares:
-        cut = float(np.percentile(values, 100 - share))
-        labels = baselines.threshold_watershed(
-            seen.image, spacing, code[name], threshold=cut
+
+
+def explorer(seen, values, modality):
+    """Frame function: what a threshold on `values` finds in a stack."""
+
+    def segment(threshold):
+        return baselines.threshold_watershed(
+            seen.image, spacing, modality, threshold=threshold
         )
-        found[name, share] = labels
-        scored[name, share] = evaluate(labels, truth)
+
+    return explore.threshold_frame(
+        seen.image, values, truth, segment, shares, plane=8
+    )
 
 
-def svg(content, width, height):
-    """A transparent picture to lay over one of width x height pixels."""
-    size = f'width="{width}" height="{height}"'
-    box = f'viewBox="0 0 {width} {height}"'
-    top = '<svg xmlns="http://www.w3.org/2000/svg"'
-    return f"{top} {size} {box}>{content}</svg>"
-
-
-def outlines(plane):
-    """Draw the outlines of all labels of a plane as white lines."""
-    lines = []
-    for number in np.unique(plane[plane > 0]):
-        for path in find_contours(np.pad(plane == number, 1), 0.5):
-            dots = " ".join(f"{c - 0.5:.1f},{r - 0.5:.1f}" for r, c in path)
-            lines.append(f'<polyline points="{dots}" fill="none" '
-                         'stroke="#fff" stroke-width="1"/>')
-    return svg("".join(lines), plane.shape[1], plane.shape[0])
-
-
-@figures.style()
-def draw_scores(name):
-    """Draw all scores of one modality over the share of voxels."""
-    figure = figures.Figure(figsize=(3.2, 3.0))
-    axes = figure.add_axes((0.16, 0.16, 0.8, 0.72))
-    for n, colour in zip(names, figures.LINES, strict=False):
-        values = [scored[name, share][n] for share in shares]
-        axes.plot(range(len(shares)), values, "o-", ms=3, c=colour, label=n)
-    axes.set(xlim=(-0.4, 9.4), ylim=(0, 1), xlabel="voxels called cell, %")
-    axes.set_xticks(range(len(shares)), shares)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3,
-                frameon=False, handlelength=1)
-    axes.grid(axis="y")
-    return figure
-
-
-def frame(share, modality):
-    """Show what a threshold finds in one plane, and all its scores."""
-    labels = figures.match_colours(found[modality, share], truth)
-    picture = figures.overlay(stacks[modality][0].image[8], labels[8],
-                              fill=0.4, outline=0)
-    x = 320 * (0.16 + 0.8 * (shares.index(share) + 0.4) / 9.8)
-    now = svg(f'<path d="M{x:.1f} 36V252" stroke="#333" stroke-dasharray='
-              '"4 3"/>', 320, 300)
-    left = explore.Panel({"found": picture, "truth": outlines(truth[8])},
-                         "found, truth in white", 300)
-    right = explore.Panel({"scores": curves[modality], "now": now},
-                          "scores in the whole stack", 320)
-    score = scored[modality, share]
-    text = f"{score['n_predicted']:.0f} found of {n_cells}, "
-    return explore.Frame([left, right], text + f"SEG {score['SEG']:.2f}")
-
-
-curves = {name: draw_scores(name) for name in stacks}
+frames = {
+    "fluorescence": explorer(stack, signal, "fluorescence"),
+    "bright field": explorer(bright, restless, "bright-field"),
+}
 
 # %%
 explore.explorable(
-    frame,
-    {"share": shares, "modality": list(stacks)},
+    lambda share, modality: frames[modality](share),
+    {"share": shares, "modality": list(frames)},
     start={"share": 8}, units={"share": "%"},
     labels={"share": "called cell", "modality": "image"},
     alt=lambda share, modality: f"One plane in {modality}: what is found "
@@ -374,12 +335,11 @@ explore.explorable(
 )
 
 # %%
-best = {
-    name: max(scored[name, share]["SEG"] for share in shares)
-    for name in stacks
-}
-for name, score in best.items():
-    print(f"{name}: best SEG {score:.1f}")
+best = {}
+for name, frame in frames.items():
+    texts = [frame(share).text for share in shares]
+    best[name] = max(float(text.rpartition(" ")[2]) for text in texts)
+    print(f"{name}: best SEG {best[name]:.1f}")
 assert best["fluorescence"] > 0.6 and best["bright field"] < 0.2
 print(f"truly cell: {inside.mean():.0%} of the voxels")
 
@@ -438,9 +398,84 @@ for side in (128, 256, 512):
 # so well above that one may ask whether points are too weak a label rather than the cheapest. And pretrained models that take a click
 # as a prompt have changed the price of a mask; what such a model has seen in *its* training is then part of the cost.
 #
+# Give each point its own true radius, or shake the points by 2 µm along each axis: which rows move, and how far? And write a
+# bright-field signal of your own. Does a higher AUC give a higher SEG?
+#
 # ## Exercises
 #
-# 1. Give each point its own true radius and draw balls. How much of the gap to the ellipsoids does this close?
-# 2. Shake the points by 2 µm along each axis. Which of the rows suffers most, and why?
-# 3. Stop at IoU and forget SEG. Which method would you choose in fluorescence, and would you be right?
-# 4. Write a bright-field signal of your own, and measure its AUC. Does a higher AUC give a higher SEG?
+# Each has a check, and `checks.hint("otsu", 1)` gives the first of three hints.
+
+# %% [markdown]
+# ### Exercise 1: Otsu's threshold
+#
+# A threshold $t$ parts values into a dark group (not above $t$) and a bright one (above $t$). Let $w_0, w_1$ be their shares of all values and
+# $m_0, m_1$ their means. Otsu takes the $t$ with the largest $w_0 w_1 (m_0 - m_1)^2$. Write `my_otsu(values)`: `values` is a NumPy array of any
+# shape with at least two different numbers. Return $t$; it is enough to try the values themselves.
+
+# %% tags=["exercise", "hide-input"]
+def my_otsu(values):
+    """Return the threshold with the largest variance between groups."""
+    ### BEGIN SOLUTION
+    values = np.ravel(values)
+    between = {}
+    for t in np.unique(values)[:-1]:
+        dark, light = values[values <= t], values[values > t]
+        weight = len(dark) * len(light) / len(values) ** 2
+        between[t] = weight * (dark.mean() - light.mean()) ** 2
+    return max(between, key=between.get)
+    ### END SOLUTION
+
+
+# %%
+checks.otsu(my_otsu)
+
+# %% [markdown]
+# ### Exercise 2: whose voxel is it?
+#
+# Give every voxel of a mask to its nearest point. Write `my_nearest_point(mask, points, spacing)`: `mask` is bool (Z, Y, X), `points` an array
+# (N, 3) in voxels, (z, y, x), `spacing` the size of a voxel in µm, (z, y, x). Return whole numbers (Z, Y, X): 0 outside the mask, $i + 1$ where
+# `points[i]` is nearest in µm.
+
+# %% tags=["exercise", "hide-input"]
+def my_nearest_point(mask, points, spacing):
+    """Return labels (Z, Y, X): each voxel of the mask to a point."""
+    ### BEGIN SOLUTION
+    voxels = np.argwhere(mask)  # (V, 3)
+    apart = (voxels[:, None] - np.asarray(points)) * np.asarray(spacing)
+    nearest = np.linalg.norm(apart, axis=-1).argmin(axis=1)
+    labels = np.zeros(mask.shape, dtype=int)
+    labels[mask] = nearest + 1
+    return labels
+    ### END SOLUTION
+
+
+# %%
+checks.nearest_point(my_nearest_point)
+
+# %% [markdown]
+# ### Exercise 3: predict
+#
+# A signal has an AUC of 0.2 for "inside a cell". Somebody multiplies it by −3. What is its AUC now?
+
+# %% tags=["exercise", "hide-input"]
+my_flipped_auc = None  # a number
+### BEGIN SOLUTION
+my_flipped_auc = 0.8
+### END SOLUTION
+
+# %%
+checks.flipped_auc(my_flipped_auc)
+
+# %% [markdown]
+# ### Exercise 4: explain
+#
+# In fluorescence a threshold without any network has a good SEG. A paper reports a network that was trained on points, in fluorescence, and
+# compares it with other networks only. Which row is missing from its table, and what would you ask the authors?
+#
+# <details class="bfs-solution"><summary>Answer, and how to mark it</summary>
+#
+# Threshold and watershed, with the settings tuned as carefully as the network's; and balls of one radius at the points that the
+# network found. A point for naming either, one for saying why: without them one cannot tell what the network has learnt from what the
+# brightness gives away. Table 1 of the BFS-Net paper has neither row.
+#
+# </details>

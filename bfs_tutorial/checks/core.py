@@ -103,7 +103,7 @@ class Exercise:
                 if not found.holds:
                     figure = found.picture() if found.picture else None
                     return Report(self.name, False, 0, self.points, found.wrong, tuple(verified), figure)
-                verified.append(found.verified)
+                verified += [] if found.verified in verified else [found.verified]
         except WrongAnswer as problem:
             return Report(self.name, False, 0, self.points, str(problem), tuple(verified))
         except (Exception, SystemExit) as error:  # whatever a student's code raises is an answer that fails
