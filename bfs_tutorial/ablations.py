@@ -125,7 +125,8 @@ def run_ablation(name: str, data: str, seed: int, work: Path, device: str = "aut
     ablation, start, cpu = ABLATION[name], time.perf_counter(), time.process_time()
     base = make_bench(DATA[data], seed, work / "base", device, progress)
     measure = {"pseudo": _pseudo, "threshold": _thresholds, "s2": _values}[ablation.stage]
-    points = measure(ablation, base, partial(make_bench, DATA[data], seed, device=device, progress=progress), work)
+    make = partial(make_bench, DATA[data], seed, device=device, progress=progress)
+    points = measure(ablation, base, make, work / name)  # a folder of its own: others have the same values
     return {
         "ablation": name, "question": ablation.question, "unit": ablation.unit, "data": data, "seed": seed,
         "training_stacks": [stack.name for stack in base.training],

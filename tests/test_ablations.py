@@ -46,6 +46,12 @@ def test_a_finished_ablation_is_not_run_again(tiny, tmp_path, monkeypatch):
     ablate(["mask-threshold"], "simulated-fluorescence", 1, results=tmp_path, progress=False)
 
 
+def test_ablations_that_share_a_value_train_an_s1_each(tiny, tmp_path):
+    ablate(["click-noise", "clicked"], "simulated-fluorescence", 1, results=tmp_path, progress=False)
+    kept = sorted(path.parent.parent.name for path in tmp_path.rglob("value-1.0/s1.pt"))
+    assert kept == ["click-noise", "clicked"]
+
+
 def test_every_run_has_half_the_steps(tiny):
     assert [s.steps for s in ablations.halved(experiments.DATA["simulated-fluorescence"]).values()] == [15, 5]
 
