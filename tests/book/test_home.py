@@ -50,6 +50,11 @@ def test_four_paths_have_names_for_screen_readers(home: str) -> None:
     assert [alt for title, alt in cards if not alt.startswith(f"{title}: ")] == []
 
 
+def test_the_last_path_leads_to_the_chapter_on_own_stacks_where_there_is_one(home: str) -> None:
+    target = "your_own_stack" if "your_own_stack" in back_matter.listed_chapters() else "your-own-cells"
+    assert re.search(rf"\{{grid-item-card\}} Use it on my data\n:link: {target}\n", home)
+
+
 def test_the_description_is_the_first_plain_text() -> None:
     text = sharing.description(sharing.opening(publish_doctree(PAGE)))
     assert text == (

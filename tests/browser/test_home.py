@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.visiting import PHONE, Visit, open_page, watch
+from tests.browser.visiting import PHONE, Visit, chapters, open_page, watch
 
+OWN_STACK = "your_own_stack.html" if "book/your_own_stack" in chapters() else "index.html#your-own-cells"
 PATHS = {
     "Read: the whole method on one page": "whole_method.html",
     "Run: three ways to run a chapter": "index.html#run-it",
     "Teach: the teaching guide": "teaching_guide.html",
-    "Use it on my data: from clicks to labels": "index.html#your-own-cells",
+    "Use it on my data: from clicks to labels": OWN_STACK,
 }
 BOOK = "The paper you can run: BFS-Net"
 
