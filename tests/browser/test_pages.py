@@ -186,7 +186,7 @@ def test_the_checks_see_a_bad_page(browser: Browser, tmp_path: Path) -> None:
         <img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" alt=" ">
         <div style="overflow: hidden"><table style="width: 500px"><tr><td>cut</table></div>
         <div style="overflow: auto"><table style="width: 500px"><tr><td>scrolls</table></div>
-        <div style="display: flex; flex-direction: row-reverse; overflow: auto"><p style="min-width: 500px">late</p></div>
+        <div style="display: flex; flex-flow: row-reverse; overflow: auto"><p style="min-width: 500px">late</p></div>
         </article>
         <a href="bad.html#here" id="here">A</a> <a href="bad.html#gone">B</a> <a href="no.html">C</a>
         <div style="width: 500px">wide</div>"""
