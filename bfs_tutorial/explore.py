@@ -987,9 +987,10 @@ def centre_map_frame(stack: ZStack, pair: tuple[int, int], half: int = 18) -> Ca
     corner = np.array([part.start for part in window[1:]])
     path = first + np.linspace(-0.5, 1.5, 241)[:, None] * (second - first)  # (P, 3) voxels
     length = np.linalg.norm((second - first) * stack.spacing)  # µm
-    cells, shape = outlines(stack.labels[window], width=0.4), stack.labels[window].shape
+    shape = stack.labels[window].shape
+    cells = outlines(stack.labels[window], figures.INSTANCES[1], 0.25)
     clicks = np.array([first[1:], second[1:]]) - corner
-    marks = _over(shape, _line(path[:, 1:] - corner, "#fff", 0.2) + _dots(clicks, "#fff", 0.7))
+    marks = _over(shape, _line(path[[0, -1], 1:] - corner, "#fff", 0.15) + _dots(clicks, "#fff", 0.5))
     bar = _bar(shape, stack.spacing[2])
 
     def frame(k: float, d_m: float, border: str) -> Frame:

@@ -15,22 +15,29 @@
 # > - **Distance is counted in micrometres.** Counted in voxels, every blob would be stretched along the optical axis.
 # > - **Two numbers shape the blob**, $k$ and $d_m$. The paper names them and does not say what they were.
 # > - **A border of zeros** runs half way between two cells. It matters when cells are close, and only then.
-# > - **The target is soft**, so the loss of S1 cannot reach zero, however good S1 becomes.
+# > - **The target is soft**, so the loss of a network cannot reach zero, however good it becomes.
 #
 # An annotator clicked once on each cell. What should a network be asked to draw?
 #
-# This chapter is §3.1 of the paper and its Equation 1. It takes about ten seconds and 0.5 GB of memory; no GPU is needed and
-# nothing is trained.
+# A network learns from pairs: an image, and the picture that it should draw from it, the **target**. A number, the **loss**,
+# says how far its answer is from the target, and training makes that number small. The first of the method's two networks, **S1**,
+# has to find the cells. This chapter makes its target; the next one trains it.
+#
+# It is §3.1 of the paper and its Equation 1. It takes about ten seconds of one free processor core and less than 1 GB of
+# memory; no GPU is needed and nothing is trained.
 
 # %%
 import numpy as np
 import torch
 from scipy import ndimage
+from scipy.spatial.distance import pdist, squareform
 from skimage.segmentation import find_boundaries
+from torch.nn.functional import binary_cross_entropy
 
 import data_download
-from bfs_tutorial import explore, figures, simulate
+from bfs_tutorial import checks, explore, figures, simulate
 from bfs_tutorial.centre_maps import centre_map, nearest_centre, voronoi_border
+from bfs_tutorial.checks.centre_maps import careless_clicks
 from bfs_tutorial.errors import InputError
 from bfs_tutorial.losses import entropy_floor
 from bfs_tutorial.peaks import find_peaks
@@ -38,7 +45,8 @@ from bfs_tutorial.peaks import find_peaks
 # %% [markdown]
 # ## A click is one voxel
 #
-# Our stack is simulated, so every centre is known exactly. Two of its cells touch in one plane; we shall come back to them.
+# Our stack, 16 planes one above the other, is simulated, so every centre is known exactly. A click is a row (z, y, x), in voxels.
+# Two of the cells touch; we shall come back to them.
 
 # %%
 stack = simulate.fluorescence(1)
@@ -46,11 +54,11 @@ shape, spacing = stack.image.shape, stack.spacing  # (Z, Y, X), (z, y, x) µm
 clicks = np.zeros(shape, dtype=np.float32)
 clicks[tuple(np.rint(stack.centres).astype(int).T)] = 1
 count = int(clicks.sum())
-print(f"{count} clicks, {clicks.size} voxels: 1 in {clicks.size // count}")
+print(f"{shape[0]} planes, {count} clicks: 1 voxel in {clicks.size // count}")
 print(f"'no cell here' is right in {1 - clicks.mean():.3%} of the voxels")
 
 # %% [markdown]
-# That is **class imbalance**: the laziest answer is almost perfect. There is a second fault. Nobody clicks exactly. Let the
+# That is **class imbalance**: the laziest answer is almost perfect. And there is a second fault: nobody clicks exactly. Let the
 # annotator's hand tremble by about 1 µm along each axis and see how many clicks stay in their voxel.
 
 # %%
@@ -62,7 +70,8 @@ print(f"{same.sum()} of {len(same)} clicks stay in their voxel")
 
 # %% [markdown]
 # With single voxels as the target, all the other clicks would be plainly wrong, though the annotator saw the same cells. A
-# blob forgives: moved a little, it still covers most of where it was.
+# blob forgives: moved a little, it still covers most of where it was. `centre_map` draws one blob for each click. We use it first
+# and look inside afterwards.
 
 # %%
 steady = centre_map(shape, stack.centres, spacing)
@@ -71,16 +80,18 @@ shared = np.minimum(steady, shaken).sum() / np.maximum(steady, shaken).sum()
 print(f"both centre maps share {shared:.0%} of what they cover together")
 
 # %%
-plane, maps = 9, {"clicks": clicks, "centre map": steady}
+plane, part = 9, np.s_[:, 52:116, 56:120]  # (z, y, x) of the part shown
+maps = {"clicks": clicks[part], "centre map": steady[part]}
 kinds, limits = dict.fromkeys(maps, "map"), dict.fromkeys(maps, (0, 0.95))
-volumes = {"image": stack.image} | maps
+volumes = {"image": stack.image[part]} | maps
 figures.show(
     figures.panels(volumes, spacing, plane, kinds=kinds, limits=limits),
-    alt="Three pictures of one plane: bright cells; black with two bright "
-    "dots; black with a soft round spot on each cell, two of them parted by "
-    "a dark line",
-    caption="One plane: what the microscope saw, what the annotator gave, "
-    "what S1 is asked to draw. Faint spots belong to clicks in other planes.",
+    alt="Three pictures of one plane: bright cells; a dark picture with two "
+    "bright dots; the same dark picture with a soft round spot on each cell, "
+    "two of them parted by a dark line",
+    caption="Part of one plane: what the microscope saw, the two clicks in "
+    "this plane, what S1 is asked to draw. A blob is a ball, so faint spots "
+    "belong to clicks in the planes above and below.",
 )
 
 # %% [markdown]
@@ -91,8 +102,8 @@ figures.show(
 # ## How far is far?
 #
 # A blob needs a distance. In this stack, planes lie 2 µm apart and pixels 1 µm, so three voxels up are twice as far as three
-# voxels sideways. We multiply by the spacing before we measure, and every length in this book is in µm. To see what goes wrong
-# otherwise, tell the same function that voxels are cubes, and look from the side.
+# voxels sideways. The **spacing** holds both, as (z, y, x) in µm. We multiply by it before we measure, and every length in this book is
+# in µm. To see what goes wrong otherwise, tell the same function that voxels are cubes, and look from the side.
 
 
 # %%
@@ -115,7 +126,8 @@ figures.show(
     alt="Three views from the side with outlines of cells: the image; round "
     "spots inside the outlines; spots of twice the height, which leave their "
     "cells",
-    caption="From the side. Spacing ignored, a blob is twice as tall as wide.",
+    caption="From the side, one pixel row of all planes, z downwards. Lines: "
+    "the true cells. Spacing ignored, the blobs leave them above and below.",
 )
 
 # %%
@@ -131,8 +143,9 @@ print("spacing used:   ", extent(spacing))
 print("spacing ignored:", extent((1, 1, 1)))
 
 # %% [markdown]
-# A network would learn the stretched blob without complaint. Nothing would crash; peaks of cells that lie above each other would
-# simply run together. Give spacing as (z, y, x), and if results look odd only along z, suspect the spacing first.
+# With the spacing a blob is as tall as wide, without it twice as tall. A network would learn the stretched blob without complaint:
+# nothing would crash, and cells that lie above each other would simply run together. If results look odd only along z, suspect the
+# spacing first.
 #
 # ## The profile, numbers first
 #
@@ -144,15 +157,15 @@ for distance in (0, 2, 4, 8, 9):
     print(f"{distance} µm from the click: {line[distance]:.2f}")
 
 # %% [markdown]
-# Each 4 µm multiply the value by the same factor, until it is cut off beyond 8 µm. That is an exponential:
+# Each 4 µm multiply the value by 0.37, until it is cut off beyond 8 µm. A curve that loses the same share in each step is an exponential:
 #
 # $$
 # p(x) = \begin{cases} 0 & x \in \mathcal{B}_\mathcal{V} \cr e^{-k\,\mathcal{D}(x)/d_m} & \mathcal{D}(x) \le d_m \cr 0 & \text{otherwise} \end{cases}
 # \tag{1}
 # $$
 #
-# $\mathcal{D}(x)$ is the distance of voxel $x$ to the nearest click. $d_m$ is the radius of the blob. $k$ says how deep it has
-# fallen at that radius: to $e^{-k}$. $\mathcal{B}_\mathcal{V}$ are the voxels on a border, which we come to below.
+# $\mathcal{D}(x)$ is the distance of voxel $x$ to the nearest click. $d_m$ is the radius of the blob, here 8 µm. $k$, here 2, says how far
+# $p$ has fallen at that radius: to $e^{-k}$, which is 0.14. $\mathcal{B}_\mathcal{V}$ are the voxels on a border, which we come to below.
 #
 # The paper calls this map "Gaussian based". The equation has no square in it, so it is not a Gaussian: it has a sharp tip. We
 # take the equation at its word.
@@ -171,7 +184,8 @@ figures.show(
 )
 
 # %% [markdown]
-# The paper does not give $k$ or $d_m$. What do they change? Three things that the training of S1 feels:
+# The paper does not give $k$ or $d_m$. What do they change? Three things that the training of S1 feels. (The next chapter adds a second
+# loss on the voxels with $p > 0.7$, so we count them.)
 
 # %%
 rows = {}
@@ -187,67 +201,18 @@ figures.score_table(rows, caption=caption, header="setting")
 
 # %% [markdown]
 # - A larger $d_m$ gives more voxels to learn from. Beyond a cell's radius it asks the network to draw where no cell is.
-# - A larger $k$ sharpens the tip. The focal term of Equation 2 works on voxels with $p > 0.7$, and these become very few.
+# - A larger $k$ sharpens the tip, and voxels with $p > 0.7$ become very few.
 # - A small $k$ leaves a step at the rim, an edge that no image shows.
 #
-# We take $k = 2$ and $d_m$ = 8 µm, about the radius of a nucleus. It is a choice, not a finding. Move the sliders to try others; the cell
-# that draws the pictures is folded away.
+# We take the first row, $k = 2$ and $d_m$ = 8 µm, about the radius of a nucleus. It is a choice, not a finding. Move the sliders to try
+# others on the two clicks that are closest to each other.
 
-# %% tags=["hide-input"]
-top, left, size = 62, 80, 36  # a window around two touching cells
-window = np.s_[:, top : top + size, left : left + size]
-moved = stack.centres - (0, top, left)
-inside = (np.abs(moved - (plane, size / 2, size / 2)) < size / 2).all(axis=1)
-first, second = moved[inside & (np.abs(moved[:, 0] - plane) < 1)]
-path = first + np.linspace(-0.5, 1.5, 241)[:, None] * (second - first)
-along = np.linalg.norm((path - path[0]) * spacing, axis=1)  # µm
-along -= np.linalg.norm((first - path[0]) * spacing)
-cells = stack.labels[window][plane]
-outlines = {n: cells == n for n in np.unique(cells) if n}
-
-
-@figures.style()
-def draw_window(p):
-    """Draw the map around both cells, with the line through the clicks."""
-    figure = figures.Figure(figsize=(2.9, 2.9))
-    axes = figure.add_axes((0, 0, 1, 1))
-    figures.draw_plane(
-        axes,
-        p[plane],
-        spacing[1:],
-        kind="map",
-        limits=(0, 1),
-        outlines=outlines,
-        points=np.array([first[1:], second[1:]]),
-    )
-    axes.plot(path[:, 2], path[:, 1], color="white", lw=0.9, ls=":")
-    figures.scale_bar(axes, spacing[2])
-    return figure
-
-
-@figures.style()
-def draw_profile(p):
-    """Draw the values that the line passes through."""
-    figure = figures.Figure(figsize=(3.5, 2.9), layout="constrained")
-    axes = figure.subplots()
-    values = ndimage.map_coordinates(p, path.T, order=0, mode="nearest")
-    axes.plot(along, values)
-    axes.set(xlabel="µm along the dotted line, from the first click")
-    axes.set(ylabel="p(x)", ylim=(0, 1.03))
-    axes.grid(axis="y")
-    return figure
-
-
-def frame(k, d_m, border):
-    """Show the centre map of two touching cells for one setting."""
-    settings = {"d_m": d_m, "k": k, "border": border == "on"}
-    p = centre_map(shape, stack.centres, spacing, **settings)[window]
-    left = explore.Panel({"map": draw_window(p)}, width=290)
-    right = explore.Panel({"profile": draw_profile(p)}, width=350)
-    middle = p[tuple(np.rint((first + second) / 2).astype(int))]
-    text = f"half way between the clicks: {middle:.2f}"
-    return explore.Frame([left, right], text)
-
+# %%
+micrometres = stack.centres * spacing
+pairs = squareform(pdist(micrometres)) + np.diag([np.inf] * count)
+closest = np.unravel_index(pairs.argmin(), pairs.shape)
+print(f"the closest clicks lie {pairs.min():.1f} µm apart")
+frame = explore.centre_map_frame(stack, closest)
 
 # %%
 explore.explorable(
@@ -256,8 +221,9 @@ explore.explorable(
     start={"k": 2, "d_m": 8}, units={"d_m": "µm"},
     alt=lambda k, d_m, border: f"Centre map of two touching cells, k = {k}, "
     f"d_m = {d_m} µm, border {border}; its values on the line through both",
-    caption="Two touching cells in one plane, with their outlines. Turn the "
-    "border off: the valley between the tips fills up.",
+    caption="Two touching cells with their outlines; dots: clicks. Right: the "
+    "values along the white line, one step for each voxel. Turn the border "
+    "off, and the valley between the tips fills up.",
 )
 
 # %% [markdown]
@@ -270,10 +236,15 @@ explore.explorable(
 # zeros where two of them meet. The paper calls these voxels hard negatives. They look like a cell, are close to a
 # centre, and the right answer is still 0.
 #
-# But which voxels lie on a border? The paper does not say. The border between two clicks is the plane half way between
-# them. Our rule: **a voxel is on the border when that plane meets its box**. Let the unit vector $n$ point from one click to the
-# other, and $s_a$ be the spacing along axis $a$. Then the box reaches $\tfrac12 \sum_a |n_a|\, s_a$ along $n$, and the
-# plane is met or not, without any search among neighbours.
+# But which voxels lie on a border? The paper does not say. The border between two clicks is a plane: it stands half way between
+# them, at right angles to the line that joins them. A voxel is a little box. Our rule: **a voxel is on the border when the plane
+# meets its box**.
+#
+# Take two clicks side by side along x, where voxels are 1 µm wide. The box reaches 0.5 µm to either side of the voxel's middle,
+# so the plane meets it when it passes the middle at 0.5 µm or less. A slanted plane meets a corner first, and corners reach
+# further. In general, let $n$ be the direction from one click to the other, of length 1, and $s_a$ the spacing along axis $a$.
+# Then the box reaches $\tfrac12 \sum_a |n_a|\, s_a$ along $n$. The distance from its middle $x$ to the plane is $|n \cdot (x - m)|$,
+# where $m$ is the middle between the clicks, all in µm.
 #
 # The obvious alternative compares each voxel with its neighbours and marks those where the nearest click changes. Draw
 # both in one slanted case:
@@ -292,10 +263,10 @@ borders = {
 shown = {name: border * 1.0 for name, border in borders.items()}
 figures.show(
     figures.panels(shown, (1, 1, 1), 0, points=slanted),
-    alt="Three slanted white lines between two points: ours a staircase one "
-    "voxel wide, the second two wide, the third one wide but nearer to the "
-    "left point",
-    caption="Three definitions of a border between the same two clicks.",
+    alt="Three slanted white lines between two dots: ours one voxel wide, the "
+    "second two wide, the third one wide and nearer to the left dot",
+    caption="Three borders between the same two clicks (dots). Look at how "
+    "thick each is, and whether it lies in the middle.",
 )
 
 # %% [markdown]
@@ -321,7 +292,7 @@ for distance in (4, 8, 12, 16, 20):
     print(f"{distance:2d} µm apart: {share:.1%} of the blobs is border")
 
 # %% [markdown]
-# Few, and none at all once the clicks are more than $2 d_m$ apart: both blobs have ended before they meet. Is it worth the
+# Few, and none once the clicks are more than $2 d_m$ = 16 µm apart: both blobs have ended before they meet. Is it worth the
 # trouble? The exact map has two tips even without a border. But a network never draws the exact map: its answer is smoother. Blur
 # the target by 2 µm as a stand-in for that, and ask how deep the valley between the two tips is.
 
@@ -350,9 +321,12 @@ figures.show(
     figures.curves(series, **labels),
     alt="Two falling curves: below about 14 µm the one without border lies "
     "higher, above 1 at the far left; from 16 µm on both are the same",
-    caption="Blurred by 2 µm. Above 1 the midpoint is the higher one: two "
-    "cells have become one.",
+    caption="The valley of the blurred map. Near 1 there is none; above 1 the "
+    "midpoint is the higher one, and two cells have become one.",
 )
+
+# %% [markdown]
+# Later, S1's map is read by its **peaks**: voxels that no neighbour tops (see *Centre regression*). Count them:
 
 # %%
 for distance in (2, 4, 6, 8):
@@ -361,8 +335,8 @@ for distance in (2, 4, 6, 8):
     print(f"{distance} µm apart: {found} peaks with border, {without} without")
 
 # %% [markdown]
-# So the border helps just where the paper says, between adjacent cells, and only there. Do real nuclei come that close? In the two mouse
-# embryos of this book the closest clicks are far enough apart that the answer is no. Expect no difference on them.
+# So the border helps just where the paper says, between adjacent cells, and only there. Do real nuclei come that close? Ask the two mouse
+# embryos of this book:
 
 # %% tags=["nbval-ignore-output"]
 try:
@@ -378,6 +352,8 @@ for embryo in embryos:
     print(f"{len(embryo.centres):2d} cells: {share:.1%} of blobs is border")
 
 # %% [markdown]
+# In neither embryo does a border fall into a blob: the nuclei lie too far apart. Expect no difference on them.
+#
 # And when clicks are *too* close, the border turns against us. Two clicks on a line, two voxels apart, then one:
 
 # %%
@@ -404,7 +380,8 @@ tips = steady[tuple(whole_numbers.astype(int).T)]
 print(f"height of the tips: {tips.min():.2f} to {tips.max():.2f}")
 
 # %% [markdown]
-# The price: no voxel is exactly at a click, so no tip reaches 1. A threshold on peaks must leave room for that.
+# The price: no voxel is exactly at a click, so no tip reaches 1. Whoever keeps only peaks above some threshold must leave room
+# for that.
 #
 # ## Is our function right?
 #
@@ -446,8 +423,8 @@ print("both give the same map")
 # measure how far the highest voxel lies from the click.
 
 # %%
-offsets = (np.indices((17, 33, 33)).T - (16, 16, 8)) * (1, 1, 2)
-D = np.linalg.norm(offsets, axis=-1)  # µm
+z, y, x = np.mgrid[-8:9, -16:17, -16:17]  # voxels from the click
+D = np.sqrt((2 * z) ** 2 + y**2 + x**2)  # µm
 half = 8.0 * np.log(2) / 2  # µm, where exp(-2 D / 8) is one half
 blobs = {
     "exponential": np.exp(-2 * D / 8),
@@ -472,17 +449,17 @@ figures.score_table(rows, caption=caption, **style)
 
 # %% [markdown]
 # With little noise the sharp tip wins, with much noise the Gaussian. The ball is always far behind. That is no proof: a
-# network's errors are not independent noise, and a smooth network cannot draw a perfectly sharp tip. A Gaussian also
-# does better when its centre is fitted from many voxels instead of read from one. So the tip is a fair choice for a method that
+# network's errors are not independent noise, and a smooth network cannot draw a perfectly sharp tip. A Gaussian may
+# also do better when its centre is fitted from many voxels instead of read from one. So the tip is a fair choice for a method that
 # reads its map by local maxima, and not the only one.
 #
 # ## A target that is not yes or no
 #
-# S1 is trained with binary cross entropy, made for targets of 0 and 1. Ours lie between. For one voxel
-# with target $p$ and answer $q$ it is $-p \log q - (1 - p) \log (1 - q)$. Try all answers for three targets:
+# S1 is trained with **binary cross entropy**, a loss made for targets of 0 and 1. Ours lie between. For one voxel
+# with target $p$ and answer $q$ it is $-p \log q - (1 - p) \log (1 - q)$, with natural logarithms. Try all answers for three targets:
 
 # %%
-q = np.linspace(0.005, 0.995, 199)
+q = np.linspace(0.001, 0.999, 999)
 losses = {
     p: -p * np.log(q) - (1 - p) * np.log(1 - q) for p in (1.0, 0.61, 0.14)
 }
@@ -498,29 +475,27 @@ figures.show(
     ),
     alt="Three curves of the loss: for target 1 it falls to zero at the "
     "right end; for 0.61 and 0.14 it is lowest at the target, well above zero",
-    caption="The best answer is the target, but its loss is zero for target "
-    "1 only.",
+    caption="The lowest point of each curve stands above its target. It "
+    "touches zero for target 1 only.",
 )
 
 # %% [markdown]
-# The best answer is right, the loss is not zero. What remains is the **entropy** of the target. Averaged over the stack it
-# is a floor that no network can go below (`losses.entropy_floor`). The cell asserts that the perfect answer stands on it, and compares it with the
-# laziest soft answer, the mean of the map in every voxel:
+# The best answer is right, the loss is not zero. What remains, the loss of the answer $q = p$, is the **entropy** of the target. Averaged
+# over the stack it is a floor that no network can go below (`losses.entropy_floor`). We compare it with the loss of the laziest soft
+# answer, the mean of the map in every voxel:
 
 # %%
-cross_entropy = torch.nn.functional.binary_cross_entropy
+floors = []
 for k in (1, 2, 4):
     p = torch.from_numpy(centre_map(shape, stack.centres, spacing, k=k))
-    perfect, floor = cross_entropy(p, p), entropy_floor(p)
-    constant = cross_entropy(torch.full_like(p, p.mean()), p)
-    assert torch.isclose(perfect, floor, rtol=1e-3)
-    print(
-        f"k = {k}: loss of the perfect answer {perfect:.3f}, "
-        f"of the mean everywhere {constant:.3f}"
-    )
+    mean = torch.full_like(p, p.mean())
+    perfect, lazy = binary_cross_entropy(p, p), binary_cross_entropy(mean, p)
+    assert torch.isclose(perfect, entropy_floor(p), rtol=1e-3)
+    floors.append(f"k = {k}: perfect answer {perfect:.3f}, mean {lazy:.3f}")
+print("\n".join(floors))
 
 # %% [markdown]
-# So a curve that flattens above zero may have arrived. And losses of different $k$ cannot be compared: their floors differ. Watch the loss
+# So a loss that stops falling above zero may have arrived. And losses of different $k$ cannot be compared: their floors differ. Watch the loss
 # minus its floor, and better still, the points that S1 finds.
 #
 # ## What we saw
@@ -529,17 +504,141 @@ for k in (1, 2, 4):
 # - Distances in µm keep blobs round; voxels counted as cubes stretch them.
 # - $d_m$ sets the size of a blob, $k$ its sharpness. The paper leaves both open.
 # - The border parts cells closer than $2 d_m$. Farther apart it touches nothing; in neighbouring voxels it erases the tips.
-# - A soft target has a floor. Loss zero does not exist.
+# - A soft target has a floor. A loss of zero does not exist.
 #
 # ## To go further
 #
 # The blob has one size, whatever the cell. So S1 is never told how large a cell is; the book's other steps
 # have to find out from the image. Targets that carry size, such as distances to the outline, need outlines, and those are
 # what we do not have. Whether $k$ and $d_m$ matter for the *final* masks is a question for training runs, which this page does not make.
+# Equation 1 jumps from $e^{-k}$ to 0 at $d_m$: a profile that ends in 0 without a jump is easily written. What happens to its tip?
 #
 # ## Exercises
 #
-# 1. Equation 1 jumps from $e^{-k}$ to 0 at $d_m$. Change the profile so that it ends in 0 without a jump. What happens to the tip?
-# 2. Two cells lie exactly above each other, in planes next to each other. What does the border do, and what would you change?
-# 3. Leave out half of the clicks. In which voxels is the target now wrong, and which of them will punish S1 most?
-# 4. Show that the border does not change when the clicks are numbered the other way round. Does the map without border change?
+# Each answer is tried by a check, which says what is missing. Stuck? `checks.hint("centre_map", 1)` helps a little, 3 almost gives it
+# away.
+
+# %% [markdown]
+# ### Exercise 1: a blob for every click
+#
+# Write Equation 1 without borders. `my_centre_map(shape, centres, spacing, d_m, k)` takes the shape (Z, Y, X), clicks as rows
+# (z, y, x) in voxels, not always whole numbers, the spacing (z, y, x) and $d_m$ in µm. It returns an array of that shape.
+
+# %% tags=["exercise", "hide-input"]
+def my_centre_map(shape, centres, spacing, d_m=8.0, k=2.0):
+    """Return p(x) of Equation 1 without borders, (Z, Y, X)."""
+    ### BEGIN SOLUTION
+    voxels = np.moveaxis(np.indices(shape), 0, -1) * np.array(spacing)  # µm
+    clicks = np.array(centres) * spacing
+    D = np.min([np.linalg.norm(voxels - c, axis=-1) for c in clicks], axis=0)
+    return np.where(D <= d_m, np.exp(-k * D / d_m), 0)
+    ### END SOLUTION
+
+# %%
+checks.centre_map(my_centre_map)
+
+# %% [markdown]
+# ### Exercise 2: how many planes?
+#
+# Predict, without running anything. One click sits in the middle of a voxel, far from the faces of the stack. In how many planes is the
+# centre map of the setting below not zero?
+
+# %% tags=["exercise", "hide-input"]
+setting = {"spacing": (3.0, 0.5, 0.5), "d_m": 10.0}  # µm
+my_blob_planes = None  # a whole number
+### BEGIN SOLUTION
+my_blob_planes = 7
+### END SOLUTION
+
+# %%
+checks.blob_planes(my_blob_planes)
+
+# %% [markdown]
+# ### Exercise 3: a border between two clicks
+#
+# `my_voronoi_border(shape, first, second, spacing)` returns a bool array (Z, Y, X): True where the plane half way between two
+# clicks meets the voxel's box. A plane that runs exactly along a face meets the boxes on both of its sides. Both clicks are (z, y, x) in
+# voxels.
+
+# %% tags=["exercise", "hide-input"]
+def my_voronoi_border(shape, first, second, spacing):
+    """Return where the plane between two clicks meets a voxel, bool."""
+    ### BEGIN SOLUTION
+    spacing = np.array(spacing)
+    voxels = np.moveaxis(np.indices(shape), 0, -1) * spacing  # µm
+    first, second = np.array(first) * spacing, np.array(second) * spacing
+    n = (second - first) / np.linalg.norm(second - first)
+    reach = 0.5 * (np.abs(n) * spacing).sum()
+    return np.abs((voxels - (first + second) / 2) @ n) <= reach + 1e-9
+    ### END SOLUTION
+
+# %%
+checks.voronoi_border(my_voronoi_border)
+
+# %% [markdown]
+# ### Exercise 4: break it
+#
+# Two clicks in neighbouring voxels lost their tips, above. How far apart can two lost clicks be? Find two clicks on whole voxels of a
+# stack of 5 planes of 5 x 5 pixels, **more than 2 µm apart**, on both of which `centre_map` with its border is 0. The spacing is
+# (2, 1, 1) µm.
+
+# %% tags=["exercise", "hide-input"]
+def my_lost_clicks():
+    """Return two clicks [(z, y, x), (z, y, x)] in a stack of (5, 5, 5)."""
+    ### BEGIN SOLUTION
+    return [(2, 2, 2), (3, 3, 3)]  # diagonal neighbours, 2.4 µm apart
+    ### END SOLUTION
+
+# %%
+checks.lost_clicks(my_lost_clicks)
+
+# %% [markdown]
+# ### Exercise 5: the floor of the loss
+#
+# `my_loss_floor(p)` returns the smallest mean binary cross entropy that any answer can reach on the target `p`, an array of any shape.
+# Use NumPy only. Voxels with $p = 0$ or 1 cost nothing.
+
+# %% tags=["exercise", "hide-input"]
+def my_loss_floor(p):
+    """Return the mean entropy of a soft target, one number."""
+    ### BEGIN SOLUTION
+    p = np.asarray(p, dtype=float)
+    soft = p[(p > 0) & (p < 1)]
+    entropy = -soft * np.log(soft) - (1 - soft) * np.log(1 - soft)
+    return entropy.sum() / p.size
+    ### END SOLUTION
+
+# %%
+checks.loss_floor(my_loss_floor)
+
+# %% [markdown]
+# ### Exercise 6: explain this picture
+#
+# A careless annotator made three mistakes in this plane. Find them. What will each one teach S1?
+
+# %%
+careless = centre_map(shape, careless_clicks(stack.centres), spacing)
+volumes = {"image": stack.image[part], "centre map": careless[part]}
+figures.show(
+    figures.panels(
+        volumes, spacing, plane, labels=stack.labels[part],
+        kinds={"centre map": "map"}, limits={"centre map": (0, 0.95)},
+    ),
+    alt="The image and a centre map with the outlines of the true cells: one "
+    "cell is dark inside, one holds a spot with a dark line through it, and "
+    "one spot lies on the border of two cells",
+    caption="Lines: the true cells. Three cells, or pairs of cells, have the "
+    "wrong spot.",
+)
+
+# %% [markdown]
+# <details class="bfs-solution"><summary>Answer, and how to mark it</summary>
+#
+# - **A missed cell**, on the left: no spot. S1 is punished whenever it finds this cell, and learns to doubt cells that look like it.
+# - **A double click**, at the bottom: two clicks on one cell, and the border between them cuts its spot in two. S1 learns to split cells.
+# - **One click for two cells**, in the middle: the tip lies on the seam where both touch. S1 learns to find seams, and both cells
+#   become one.
+#
+# One point for each mistake with what it teaches. The border helps against none of them: it trusts the clicks.
+#
+# </details>

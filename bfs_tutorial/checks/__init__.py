@@ -3,7 +3,7 @@
 Each check tries properties of the answer on small inputs and never compares it with ours. `hint(name, 1)` helps.
 """
 
-from bfs_tutorial.checks.centre_maps import centre_map
+from bfs_tutorial.checks.centre_maps import blob_planes, centre_map, loss_floor, lost_clicks, voronoi_border
 from bfs_tutorial.checks.core import EXERCISES, Exercise, Report, hint
 from bfs_tutorial.checks.metrics import blind_iou, can_fall, mucov, seg
 from bfs_tutorial.checks.peak_response import brighter_voxel, dark_evidence, linear_response, pseudo_labels
@@ -14,6 +14,10 @@ __all__ = [
     "Report",
     "hint",
     "centre_map",
+    "blob_planes",
+    "voronoi_border",
+    "lost_clicks",
+    "loss_floor",
     "linear_response",
     "brighter_voxel",
     "dark_evidence",
