@@ -27,10 +27,9 @@ import textwrap
 
 import numpy as np
 from scipy import fft, ndimage
-from skimage.measure import find_contours
 
 import data_download
-from bfs_tutorial import explore, figures, simulate
+from bfs_tutorial import checks, explore, figures, simulate
 from bfs_tutorial.errors import InputError
 from bfs_tutorial.simulate.bright_field import (
     BrightFieldOptics,
@@ -94,6 +93,8 @@ step, radius, index = 0.5, 8.0, 0.012  # µm, µm, above the medium
 y, x = (np.indices((128, 128)) - 64) * step  # µm
 thickness = 2 * np.sqrt(np.maximum(radius**2 - y**2 - x**2, 0))
 thickness = ndimage.gaussian_filter(thickness, 1.0)  # a soft rim
+
+# %%
 delay = index * thickness  # µm, (Y, X)
 waves = delay.max() / optics.wavelength
 print(f"the light comes {delay.max():.2f} µm late, {waves:.2f} of a wave")
@@ -137,6 +138,8 @@ for z in (-10, -5, 0, 5, 10):
 heights = {"10 µm below": -10, "5 µm below": -5, "in focus": 0,
            "10 µm above": 10}
 volumes = {name: travelled(z)[None] for name, z in heights.items()}
+
+# %%
 limits = dict.fromkeys(volumes, (0.6, 1.4))
 figures.show(
     figures.panels(volumes, (1, step, step), 0, limits=limits),
@@ -181,18 +184,15 @@ for z in (2, 5, 10, 20):
 def apertures(counts):
     """Draw the directions of the lamp inside the objective's pupil."""
     figure = figures.Figure(figsize=(6.6, 2.4), layout="constrained")
-    grid = (256, 256), (step, step)
-    circle = np.linspace(0, 2 * np.pi, 200)
+    turn = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
     for axes, count in zip(figure.subplots(1, 3), counts, strict=True):
         lamp = BrightFieldOptics(angles=count)
-        sine = source_points(*grid, lamp) * lamp.wavelength  # NA units
-        reach = lamp.objective_na
-        axes.fill(reach * np.sin(circle), reach * np.cos(circle), "#e8e8e8")
-        reach = lamp.condenser_na
-        axes.plot(reach * np.sin(circle), reach * np.cos(circle), lw=1)
+        sine = source_points((256, 256), (step, step), lamp) * lamp.wavelength
+        axes.fill(*lamp.objective_na * np.array([turn.real, turn.imag]), "#e8e8e8")
+        axes.plot(*lamp.condenser_na * np.array([turn.real, turn.imag]), lw=1)
         axes.scatter(sine[:, 1], sine[:, 0], s=9, color="#c03a2b", zorder=3)
-        axes.set(title=f"{count} directions", aspect="equal")
-        axes.set(xlabel="NA along x", xticks=[-0.3, 0, 0.3], yticks=[])
+        axes.set(title=f"{count} directions", aspect="equal",
+                 xlabel="NA along x", xticks=[-0.3, 0, 0.3], yticks=[])
     return figure
 
 
@@ -391,10 +391,9 @@ for name, image in images.items():
 #
 # Move the focus through both. With the outlines off, try to say in which plane a cell lies; then turn them on.
 
-# %% tags=["hide-input"]
+# %%
 window = np.s_[:, 8:120, 8:120]
 truth = stack.labels[window]
-colours = figures.label_colours(stack.labels)
 
 
 def greys(image):
@@ -408,30 +407,11 @@ seen = {"bright field": greys(stack.image[window]),
         "fluorescence": greys(np.sqrt(glow.image[window] - 80))}
 
 
-def svg(content, width, height):
-    """A transparent picture to lay over one of width x height pixels."""
-    head = f'width="{width}" height="{height}"'
-    box = f'viewBox="0 0 {width} {height}"'
-    top = '<svg xmlns="http://www.w3.org/2000/svg"'
-    return f"{top} {head} {box}>{content}</svg>"
-
-
-def outline(plane):
-    """Draw the true outlines of one plane as lines."""
-    lines = []
-    for number in np.unique(plane[plane > 0]):
-        for path in find_contours(np.pad(plane == number, 1), 0.5):
-            dots = " ".join(f"{c - 0.5:.1f},{r - 0.5:.1f}" for r, c in path)
-            colour = colours[number]
-            lines.append(f'<polyline points="{dots}" fill="none" '
-                         f'stroke="{colour}" stroke-width="1.2"/>')
-    return svg("".join(lines), plane.shape[1], plane.shape[0])
-
-
+# %%
 def focus(z, outlines):
     """Show one plane of both stacks."""
     k = round(z / spacing[0])
-    lines = outline(truth[k] * (outlines == "on"))
+    lines = explore.outlines(truth[k] * (outlines == "on"), "#ffd400", 1)
     panels = [
         explore.Panel({"image": image[k], "truth": lines}, name, 310)
         for name, image in seen.items()
@@ -459,56 +439,60 @@ explore.explorable(
 
 # %%
 flat = stack.image / ndimage.gaussian_filter(stack.image, (0, 20, 20))
-yes = total = 0
-for zc, yc, xc in stack.centres:
+
+
+def turns_bright(centre):
+    """Is the middle of a cell brighter 8 µm above than below? Or None."""
+    z, y, x = centre
     yy, xx = np.ogrid[: shape[1], : shape[2]]
-    near = np.hypot(yy - yc, xx - xc) < 3  # (Y, X), µm
-    along = flat[:, near].mean(axis=1)  # (Z,)
-    high, low = round(zc + 4), round(zc - 4)  # 4 planes are 8 µm
-    if 0 <= low and high < shape[0]:
-        yes, total = yes + (along[high] > along[low]), total + 1
+    near = np.hypot(yy - y, xx - x) < 3  # (Y, X), µm
+    high, low = round(z + 4), round(z - 4)  # 4 planes are 8 µm
+    if low < 0 or high >= shape[0]:
+        return None
+    return flat[high, near].mean() > flat[low, near].mean()
+
+
+# %%
+answers = [turns_bright(centre) for centre in stack.centres]
+total, yes = sum(a is not None for a in answers), sum(map(bool, answers))
 print(f"brighter above than below: {yes} of {total} cells")
 
 # %% [markdown]
 # The sign says above or below, and the width of the rings says how far. Play with both: move the focus, then open the condenser. The right
-# picture is a cut from the side; the line shows the plane of the left one.
+# picture is a cut from the side; the white line shows the plane of the left one.
 
-# %% tags=["hide-input"]
+# %%
 away = np.arange(-24, 25, 1.0)  # µm from the middle of the bead
 sharpness = (0, 0.08, 0.16, 0.25)
-through = {
-    na: intensity(
-        bead, sampling, BrightFieldOptics(condenser_na=na, angles=24),
-        middle + away,
-    )[:, 24:104, 24:104]
-    for na in sharpness
-}
 
 
-def tones(image):
-    """Brightness 0.75 to 1.25 as 64 shades, so that frames compare."""
+def bead_stack(na):
+    """The bead in 49 planes, as 64 shades of brightness 0.75 to 1.25."""
+    lamp = BrightFieldOptics(condenser_na=na, angles=24)
+    image = intensity(bead, sampling, lamp, middle + away)[:, 24:104, 24:104]
     shades = np.rint(np.clip((image - 0.75) * 2, 0, 1) * 63)
     return (shades * 4).astype(np.uint8)
 
 
+through = {na: bead_stack(na) for na in sharpness}
+rows, columns = np.indices((98, 80))
+circle = np.hypot(rows - 48.5, columns - 39.5) < 16  # the bead from the side
+
+
+# %%
 def bead_frame(focus, condenser):
-    """Show the bead at one focus and from the side."""
+    """Show the bead at one focus, and from the side."""
     volume = through[condenser]
-    plane = volume[int(focus - away[0])]
-    # 49 planes of 1 µm against 80 samples of 0.5 µm; high planes on top
+    k = int(focus - away[0])
+    # from the side: planes of 1 µm doubled to samples of 0.5 µm, high on top
     view = np.repeat(volume[::-1, 40], 2, axis=0)
-    height = view.shape[0] - 2 * (focus - away[0]) - 1
-    line = (f'<line x1="0" x2="80" y1="{height}" y2="{height}" '
-            'stroke="#e8b000" stroke-width="1.2"/>')
-    ring = svg(f'<circle cx="40" cy="{2 * 24.5}" r="16" fill="none" '
-               'stroke="#2f80c2" stroke-width="0.8" stroke-dasharray="2 2"/>'
-               + line, 80, view.shape[0])
-    left = explore.Panel({"plane": tones(plane)}, "the plane", 290)
-    right = explore.Panel(
-        {"side": tones(view), "focus": ring}, "from the side", 250
-    )
-    text = f"middle {plane[36:45, 36:45].mean():.2f}, contrast "
-    return explore.Frame([left, right], text + f"{plane.std():.3f}")
+    view[view.shape[0] - 2 * k - 2] = 255  # a white line at the focus
+    ring = explore.outlines(circle, "#2f80c2", 0.8)
+    right = explore.Panel({"side": view, "bead": ring}, "from the side", 250)
+    left = explore.Panel({"plane": volume[k]}, "the plane", 290)
+    values = 0.75 + volume[k] / 252 / 2
+    text = f"middle {values[36:45, 36:45].mean():.2f}, contrast "
+    return explore.Frame([left, right], text + f"{values.std():.3f}")
 
 
 # %%
@@ -519,7 +503,7 @@ explore.explorable(
     labels={"focus": "focus above bead", "condenser": "condenser NA"},
     alt=lambda focus, condenser: f"A bead seen {focus} µm above its centre "
     f"with condenser NA {condenser}, and from the side with its true circle",
-    caption="A bead of 8 µm radius, dashed. Open the condenser: rings "
+    caption="A bead of 8 µm radius, blue. Open the condenser: rings "
     "vanish, and so does contrast.",
 )
 
@@ -569,9 +553,79 @@ except InputError:
 # microscope and its inverse. And nothing forbids taking a bright-field and a fluorescence stack of the same cells: then
 # one can teach the other.
 #
+# Two things to try in this notebook: set the condenser's NA above the objective's, and see what contrast does when the direct light is lost; and
+# make `photons` a hundred times smaller.
+#
 # ## Exercises
 #
-# 1. Give the bead an index below the medium's. What happens above and below it? Think first, then change the sign of `index`.
-# 2. Set the condenser's NA above the objective's. Which light does the camera no longer see directly, and what does contrast do?
-# 3. Where along z would you take only *three* planes, if you must find the depth of every cell?
-# 4. Make `photons` a hundred times smaller. At which contrast does the in-focus plane of a cell become hopeless?
+# `checks.hint("travel", 1)` gives the first of three hints to an exercise.
+
+# %% [markdown]
+# ### Exercise 1: let light travel
+#
+# Write `my_travel(u, distance, step, wavelength, index)`. `u` is a complex wave (Y, X) on samples `step` µm apart, `distance` and `wavelength`
+# are in µm, `index` is that of the medium, $n$. Return the complex wave after that distance: transform, multiply each frequency by
+#
+# $$H = e^{2\pi i\, d\, \left(\sqrt{(n/\lambda)^2 - f_y^2 - f_x^2}\; -\; n/\lambda\right)},$$
+#
+# and transform back. Frequencies $f$ are in cycles per µm. Where the root would be of a negative number, $H$ is 0. NumPy is enough.
+
+# %% tags=["exercise", "hide-input"]
+def my_travel(u, distance, step, wavelength, index):
+    """Return the wave u (Y, X) after a distance in µm."""
+    ### BEGIN SOLUTION
+    fy = np.fft.fftfreq(u.shape[0], step)[:, None]
+    fx = np.fft.fftfreq(u.shape[1], step)[None, :]
+    k = index / wavelength
+    axial = k**2 - fy**2 - fx**2
+    turn = 2 * np.pi * distance * (np.sqrt(np.maximum(axial, 0)) - k)
+    free = np.where(axial > 0, np.exp(1j * turn), 0)
+    return np.fft.ifft2(np.fft.fft2(u) * free)
+    ### END SOLUTION
+
+
+# %%
+checks.travel(my_travel)
+
+# %% [markdown]
+# ### Exercise 2: a bubble
+#
+# A bubble has a *lower* index than the medium around it. What is in its middle, 8 µm above it: `"bright"`, `"dark"`, or `"even"`, like the light
+# around? Decide first, then run the check, which computes the image.
+
+# %% tags=["exercise", "hide-input"]
+my_bubble = None  # "bright", "dark" or "even"
+### BEGIN SOLUTION
+my_bubble = "dark"
+### END SOLUTION
+
+# %%
+checks.bubble(my_bubble)
+
+# %% [markdown]
+# ### Exercise 3: how much light?
+#
+# A cell has a contrast of 1 %. How many photons must a pixel collect for the noise of that pixel to be 1 % too?
+
+# %% tags=["exercise", "hide-input"]
+my_photons_wanted = None  # a number
+### BEGIN SOLUTION
+my_photons_wanted = 10_000
+### END SOLUTION
+
+# %%
+checks.photons_wanted(my_photons_wanted)
+
+# %% [markdown]
+# ### Exercise 4: explain
+#
+# You may take only *three* planes of a stack of round cells, and must find the depth of every cell. Look at *The cue for depth* again. Where
+# would you take them, and why not one plane right at the cells?
+#
+# <details class="bfs-solution"><summary>Answer, and how to mark it</summary>
+#
+# One well below the cells, one well above, one between. The sign of the middle, dark or bright, tells on which side of a plane a cell
+# lies, and the difference of the outer two tells how far. In the plane at the cells contrast is lowest. A point for using the sign, one for saying
+# that the focal plane shows least.
+#
+# </details>

@@ -3,16 +3,25 @@
 Each check tries properties of the answer on small inputs and never compares it with ours. `hint(name, 1)` helps.
 """
 
+from bfs_tutorial.checks.boundary_loss import decoy, doubled_ball, laplacian, loss_numbers, soft_weight
+from bfs_tutorial.checks.bright_field import bubble, photons_wanted, travel
 from bfs_tutorial.checks.centre_maps import blob_planes, centre_map, loss_floor, lost_clicks, voronoi_border
 from bfs_tutorial.checks.core import EXERCISES, Exercise, Report, hint
 from bfs_tutorial.checks.metrics import blind_iou, can_fall, mucov, seg
 from bfs_tutorial.checks.peak_response import brighter_voxel, dark_evidence, linear_response, pseudo_labels
+from bfs_tutorial.checks.supervision import flipped_auc, nearest_point, otsu
 
 __all__ = [
     "EXERCISES",
     "Exercise",
     "Report",
     "hint",
+    "travel",
+    "bubble",
+    "photons_wanted",
+    "otsu",
+    "nearest_point",
+    "flipped_auc",
     "centre_map",
     "blob_planes",
     "voronoi_border",
@@ -22,6 +31,11 @@ __all__ = [
     "brighter_voxel",
     "dark_evidence",
     "pseudo_labels",
+    "laplacian",
+    "soft_weight",
+    "loss_numbers",
+    "doubled_ball",
+    "decoy",
     "seg",
     "mucov",
     "blind_iou",
