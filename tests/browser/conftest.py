@@ -51,8 +51,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def site() -> Path:
-    if not (SITE / "book" / "index.html").is_file():
-        unavailable("the book is not built: run `make book` first")
+    if missing := [name for name in chapters() if not (SITE / f"{name}.html").is_file()]:
+        unavailable(f"the book is not built, or not with {missing[-1]}: run `make book` first")
     return SITE
 
 
