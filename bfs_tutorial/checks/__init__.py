@@ -9,6 +9,13 @@ from bfs_tutorial.checks.centre_maps import blob_planes, centre_map, loss_floor,
 from bfs_tutorial.checks.core import EXERCISES, Exercise, Report, hint
 from bfs_tutorial.checks.metrics import blind_iou, can_fall, mucov, seg
 from bfs_tutorial.checks.peak_response import brighter_voxel, dark_evidence, linear_response, pseudo_labels
+from bfs_tutorial.checks.segmentation import (
+    class_loss,
+    silent_failure,
+    skewed_border,
+    total_loss,
+    vanishing_strength,
+)
 from bfs_tutorial.checks.supervision import flipped_auc, nearest_point, otsu
 
 __all__ = [
@@ -36,6 +43,11 @@ __all__ = [
     "loss_numbers",
     "doubled_ball",
     "decoy",
+    "class_loss",
+    "skewed_border",
+    "total_loss",
+    "vanishing_strength",
+    "silent_failure",
     "seg",
     "mucov",
     "blind_iou",
