@@ -11,10 +11,10 @@ TORCH ?= $(shell if [ "$$(uname -s)" = Linux ] && ! nvidia-smi -L >/dev/null 2>&
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book pdf run test data lab serve bench weights clean
+.PHONY: help book pdf run test data lab serve bench weights classroom colab-check clean
 
 help:  ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 book: $(VENV)/.book  ## Build the pages from the stored outputs (a minute or two the first time, no PyTorch needed)
 	@# --all: a page that was built with a warning must warn again, not hide in the cache
@@ -51,6 +51,12 @@ bench: $(VENV)/.test  ## Measure the fast parts against plain versions and write
 
 weights: $(VENV)/.test  ## Train the small networks that the package ships (about five minutes)
 	$(BIN)/python tools/weights.py
+
+classroom: book $(VENV)/.test  ## Write class.zip to hand out: student notebooks, pages, data and package
+	$(BIN)/python -m tools.classroom pack class.zip --force
+
+colab-check: $(VENV)/.test  ## Run light chapters with the very versions that Google Colab ships (minutes)
+	$(BIN)/python tools/colab.py --torch '$(TORCH)'
 
 clean:  ## Remove built pages and caches; the environment stays (to remove it too: rm -r .venv)
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis

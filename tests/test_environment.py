@@ -17,17 +17,6 @@ from tools import environment
 
 ALSO_IN_CONDA = {"python", "pip"}
 OWNERS_LIST = "jupyter-book jupyterlab torch numpy scipy scikit-image matplotlib ipywidgets nbval".split()
-# What Google Colab shipped in August 2026: installing this package there must replace none of it.
-COLAB = {
-    "ipywidgets": "7.7.1",
-    "matplotlib": "3.10.0",
-    "numpy": "2.1.3",
-    "pooch": "1.9.0",
-    "scikit-image": "0.25.2",
-    "scipy": "1.16.3",
-    "torch": "2.11.0",
-    "tqdm": "4.67.3",
-}
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +57,6 @@ def test_environment_yml_makes_the_named_environment(conda: dict) -> None:
     assert "python=3.11" in conda["dependencies"]
     assert "-e ." in conda["dependencies"][-1]["pip"]
     assert set(OWNERS_LIST) <= set(conda_packages(conda))
-
-
-def test_dependencies_admit_what_colab_ships(project: dict) -> None:
-    ranges = {r.name: r.specifier for r in map(Requirement, project["dependencies"])}
-    assert set(COLAB) <= set(ranges)
-    assert [name for name, version in COLAB.items() if version not in ranges[name]] == []
 
 
 def test_jupyter_book_stays_below_version_2(project: dict) -> None:
@@ -137,7 +120,7 @@ def test_make_help_lists_every_target(root: Path) -> None:
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split()
     done = subprocess.run(["make", "--no-print-directory"], cwd=root, capture_output=True, text=True, check=True)
-    assert re.findall(r"^make (\w+) +\w", done.stdout, re.MULTILINE) == targets
+    assert re.findall(r"^make ([\w-]+) +\w", done.stdout, re.MULTILINE) == targets
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux does the plain wheel bring CUDA")
