@@ -116,6 +116,8 @@ def _add_train(commands: Any) -> None:
     _add_spacing(parser, "(as the file states it)")
     parser.add_argument("--cell-radius", type=_length, default=CELL_RADIUS, metavar="UM",
                         help="about the radius of your cells in µm; all lengths of the method follow it (8)")
+    parser.add_argument("--boundary-weight", type=_weight, metavar="L",
+                        help="λ of the boundary loss: less where masks vanish, 0 for none (3; bright field 10)")
     _add_output(parser, "MODEL", "file for the trained model")
     parser.add_argument("--simulated", type=_natural, default=0, metavar="N", help="add simulated stacks (0)")
     parser.add_argument("--seed", type=_natural, default=0, metavar="S", help="same seed, same model (0)")
@@ -221,13 +223,20 @@ def _natural(text: str) -> int:
 
 
 def _length(text: str) -> float:
-    low, high = LENGTHS
+    return _number(text, *LENGTHS, "a length in µm")
+
+
+def _weight(text: str) -> float:
+    return _number(text, 0.0, 1e3, "a weight")
+
+
+def _number(text: str, low: float, high: float, what: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
     if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a length in µm from {low:g} to {high:g}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {low:g} to {high:g}")
     return value
 
 
@@ -301,7 +310,10 @@ def segment(args: argparse.Namespace) -> None:
     write_labels(args.output, found.labels, stack.spacing, args.overwrite)
     if args.points_out:
         write_points(args.points_out, found.centres, args.overwrite)
-    print(f"{args.output}: {_count(len(set(found.labels[found.labels > 0].tolist())), 'cell')}")
+    cells = len(set(found.labels[found.labels > 0].tolist()))
+    lost = len(found.centres) - cells
+    more = f"; {_count(lost, 'centre')} without a mask" if lost else ""
+    print(f"{args.output}: {_count(cells, 'cell')}{more}")
 
 
 def measure(args: argparse.Namespace) -> None:
@@ -320,7 +332,7 @@ def measure(args: argparse.Namespace) -> None:
     write_cells(args.output, table, args.overwrite)
     volumes, cut = table["volume_um3"], int(table["touches_border"].sum())
     median = f", median volume {np.median(volumes):.4g} µm³" if len(volumes) else ""
-    border = f"; {cut} of them at the border of the stack" if cut else ""
+    border = f", {cut} at the border" if cut else ""
     print(f"{args.output}: {_count(len(volumes), 'cell')}{median}{border}")
 
 
@@ -432,7 +444,10 @@ def _new_model(args: argparse.Namespace, stacks: list[ZStack]) -> BFSNet:
     from bfs_tutorial.training import crop_shape, pick_device
 
     pick_device(args.device)
-    model = BFSNet(args.modality, steps_s1=args.steps_s1, steps_s2=args.steps_s2, **_lengths(args.cell_radius))
+    changes = _lengths(args.cell_radius)
+    if args.boundary_weight is not None:
+        changes["boundary_weight"] = args.boundary_weight
+    model = BFSNet(args.modality, steps_s1=args.steps_s1, steps_s2=args.steps_s2, **changes)
     settings = model.settings
     for stack in stacks:
         image = np.broadcast_to(np.float32(0), working_shape(stack, settings.spacing))  # (Z, Y, X), no memory
@@ -468,7 +483,8 @@ def _keep_inputs(output: Path, inputs: Sequence[Path]) -> None:
 
 def _fingerprint(args: argparse.Namespace) -> dict[str, Any]:
     """Return everything that a training run depends on, the inputs by their SHA-256."""
-    choices = ("modality", "spacing", "points_unit", "cell_radius", "simulated", "seed", "steps_s1", "steps_s2")
+    choices = ("modality", "spacing", "points_unit", "cell_radius", "boundary_weight", "simulated", "seed", "steps_s1",
+               "steps_s2")
     files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*args.stacks, *args.points)]
     return {name: getattr(args, name) for name in choices} | {"files": files, "version": __version__}
 

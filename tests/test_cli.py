@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,7 @@ def test_help_names_the_commands_and_version_the_version(capsys):
         ("train a.tif --points a.csv --modality fluorescence -o m --points-unit mm", "invalid choice: 'mm'"),
         ("train a.tif --points a.csv --modality fluorescence -o m --cell-radius 0", "'0' is not a length in µm"),
         ("train a.tif --points a.csv --modality fluorescence -o m --cell-radius big", "'big' is not a length in µm"),
+        ("train a.tif --points a.csv --modality fluorescence -o m --boundary-weight -1", "is not a weight from 0"),
         ("segment a.tif -o l.tif", "required: --model"),
         ("measure a.tif", "required: -o"),
         ("segment a.tif --model m -o l.tif --device tpu", "invalid choice: 'tpu'"),
@@ -311,6 +313,25 @@ def test_a_cell_radius_scales_every_length_of_the_model(clicked, tmp_path):
     assert BFSNet.load(tmp_path / "eight.pt").settings == plain
 
 
+def test_the_weight_of_the_boundary_loss_is_that_of_the_modality_unless_given(clicked, tmp_path):
+    steps = ("--steps-s1", 1, "--steps-s2", 1)
+    train = ("train", clicked[0], "--points", clicked[1], *steps)
+    assert call(*train, "--modality", "bright-field", "-o", tmp_path / "plain.pt") == 0
+    assert BFSNet.load(tmp_path / "plain.pt").settings.boundary_weight == 10
+    assert call(*train, "--modality", "bright-field", "--boundary-weight", 0, "-o", tmp_path / "none.pt") == 0
+    assert BFSNet.load(tmp_path / "none.pt").settings.boundary_weight == 0
+
+
+def test_segment_says_how_many_centres_have_no_mask(model, clicked, tmp_path, capsys):
+    empty = BFSNet.load(model)
+    empty.settings = replace(empty.settings, mask_threshold=2.0)  # as a mask that vanished in training
+    empty.save(tmp_path / "empty.pt")
+    count = len(empty.predict(read_stack(clicked[0])).centres)
+    assert count > 1
+    assert call("segment", clicked[0], "--model", tmp_path / "empty.pt", "-o", tmp_path / "labels.tif") == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'labels.tif'}: 0 cells; {count} centres without a mask\n"
+
+
 def test_measure_writes_a_row_for_each_cell(tmp_path, capsys):
     labels = np.zeros((6, 12, 12), int)
     labels[1:3, 1:3, 1:3], labels[1:5, 5:9, 5:9], labels[0, 0, 0] = 1, 2, 3
@@ -318,7 +339,7 @@ def test_measure_writes_a_row_for_each_cell(tmp_path, capsys):
     arguments = ("measure", tmp_path / "labels.tif", "-o", tmp_path / "cells.csv")
     assert call(*arguments) == 0
     assert capsys.readouterr().out == (
-        f"{tmp_path / 'cells.csv'}: 3 cells, median volume 4 µm³; 1 of them at the border of the stack\n"
+        f"{tmp_path / 'cells.csv'}: 3 cells, median volume 4 µm³, 1 at the border\n"
     )
     with (tmp_path / "cells.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
