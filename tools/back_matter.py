@@ -24,6 +24,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from math import ceil, prod
 from pathlib import Path
 from statistics import mean
@@ -33,10 +34,11 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that `python tools/back_matter.py` finds the packages and the other tools
 
-from bfs_tutorial import paper  # noqa: E402
+from bfs_tutorial import checks, paper  # noqa: E402
 from bfs_tutorial.normalise import MODALITIES  # noqa: E402
 from bfs_tutorial.pipeline import Settings  # noqa: E402
 from data_download import registry  # noqa: E402
+from tests.checks.wrong import WRONG  # noqa: E402
 from tools import equation_map, notebooks, source_code  # noqa: E402
 
 TEMPLATES, BOOK, RESULTS = ROOT / "tools" / "pages", ROOT / "book", ROOT / "results"
@@ -224,10 +226,24 @@ def workload(name: str) -> tuple[int, int, int]:
     cells = notebooks.read_source(BOOK / f"{name}.py").cells
     words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
     code = sum(cell.cell_type == "code" for cell in cells)
-    tasks = cells[-1].source.rpartition("## Exercises")[2] if cells[-1].cell_type == "markdown" else ""
-    exercises = len(re.findall(r"^\d+\. ", tasks, re.MULTILINE))
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    exercises = len(re.findall(r"^### Exercise \d", text, re.MULTILINE))
     minutes = words / PACE["words"] + code * PACE["cell"]
     return fives(minutes), exercises, fives(minutes + exercises * PACE["exercise"])
+
+
+def exercises() -> str:
+    """Return a section for each chapter with checked exercises: points, and what students get wrong."""
+    for path in sorted((ROOT / "tests" / "checks").glob("wrong_*.py")):
+        import_module(f"tests.checks.{path.stem}")
+    order = listed_chapters()
+    sections: dict[str, list[list[str]]] = {}
+    for exercise in sorted(checks.EXERCISES.values(), key=lambda exercise: order.index(exercise.chapter)):
+        mistakes = "<br>".join(plain(case.mistake) for case in WRONG if case.exercise == exercise.name)
+        row = [f"`{exercise.name}`: {plain(exercise.title)}", str(exercise.points), mistakes]
+        sections.setdefault(exercise.chapter, []).append(row)
+    head = ["exercise", "points ", "typical wrong answers, each with a hint of its own"]
+    return "\n\n".join(f"### {chapter_link(name)}\n\n{table(head, rows)}" for name, rows in sections.items())
 
 
 def fives(minutes: float) -> int:
@@ -278,6 +294,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "chapters": chapters,
     "data_sets": data_sets,
     "equation_map": equation_map.tables,
+    "exercises": exercises,
     "ledger": ledger,
     "not_stated": not_stated,
     "status": status,
