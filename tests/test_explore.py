@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from bfs_tutorial import explore, losses
 from bfs_tutorial.errors import InputError
+from bfs_tutorial.instances import assign_instances
 from bfs_tutorial.stack import ZStack
 
 SPACING = (1.0, 0.5, 0.5)
@@ -310,6 +311,14 @@ def test_a_soft_ball_is_half_on_its_surface():
     assert ball[0, 0, 0] < 0.01
 
 
+def test_a_step_has_its_gradient_on_the_border_and_its_laplacian_beside_it(cell):
+    _, mask, _ = cell
+    truth = mask.numpy() > 0.5
+    step = torch.from_numpy(truth.astype(float))
+    assert abs(explore.strongest_at(step, SPACING, truth, 0.8, "gradient")) <= 0.5
+    assert abs(explore.strongest_at(step, SPACING, truth, 0.8, "log")) >= 0.5
+
+
 def test_the_profile_figure_has_a_row_for_each_stack(cell):
     image, mask, at = cell
     truth = mask.numpy() > 0.5
@@ -499,3 +508,48 @@ def test_a_higher_threshold_misses_the_dimmer_cell(two_clicked):
     assert "precision 1.00 · recall 0.50" in one.panels[1].layers["threshold"]
     assert "precision 0.00 · recall 0.00" in none.panels[1].layers["threshold"]
     assert both.panels[0].layers["peaks"] != one.panels[0].layers["peaks"]
+
+
+# ---- from peaks and a mask to instances ----------------------------------------------------------------------
+
+
+def two_discs():
+    """Two touching cells as labels (5, 15, 24), spacing (2, 1, 1) µm, and their centres in voxels."""
+    z, y, x = np.ogrid[:5, :15, :24]
+    large = 4 * (z - 2) ** 2 + (y - 7) ** 2 + (x - 7) ** 2 <= 36
+    small = ~large & (4 * (z - 2) ** 2 + (y - 7) ** 2 + (x - 16) ** 2 <= 12)
+    return large + 2 * small, (2.0, 1.0, 1.0), np.array([(2, 7, 7), (2, 7, 16)])
+
+
+def test_a_merge_radius_turns_doubles_into_hits_and_then_swallows_cells():
+    labels, spacing, centres = two_discs()
+    peaks = np.vstack([centres, centres[:1] + (0, 2, 0)])
+    frame = explore.merge_frame(labels * 1.0, peaks, np.ones(3), centres, spacing, [1, 3, 12], tolerance=3.0)
+    marks = {radius: frame(radius).panels[0].layers["peaks"] for radius in (1, 3, 12)}
+    assert [svg.count("<circle") for svg in marks.values()] == [2, 2, 2]  # hits, hits, two missed cells
+    assert "3 peaks" in marks[1] and "2 peaks" in marks[3] and "1 peaks" in marks[12]
+    assert "precision 0.67 · recall 1.00" in frame(1).panels[1].layers["radius"]
+    assert "precision 1.00 · recall 1.00" in frame(3).panels[1].layers["radius"]
+
+
+def test_water_rises_from_the_points_until_the_mask_is_full():
+    labels, spacing, points = two_discs()
+    frame = explore.flood_frame(labels, points, spacing)
+    shares = []
+    for level in (0.0, 0.5, 1.0):
+        water = frame(level, "depth").panels[0].layers["water"].astype(int)  # grey is dry
+        shares.append((water.max(axis=-1) - water.min(axis=-1) > 20)[::5, ::5].sum() / (labels[2] > 0).sum())
+    assert shares[0] < shares[1] < shares[2] == 1
+    half, depth = (frame(1.0, kind).panels[0].layers["water"] for kind in ("distance", "depth"))
+    assert not np.array_equal(half, depth)
+    assert len(frame(0.5, "distance").panels[1].layers["profile"].axes[0].collections) == 2
+
+
+def test_a_cut_changes_the_volume_and_the_scores():
+    labels, spacing, points = two_discs()
+    soft = ndimage.gaussian_filter((labels > 0).astype(float), 1)
+    segment = lambda cut: assign_instances(soft > cut, points, spacing)  # noqa: E731
+    frame = explore.cut_frame(soft, segment, labels, spacing, 2, [0.2, 0.5, 0.8])
+    volumes = [float(re.search(r"volume × ([\d.]+)", frame(cut).panels[1].layers["cut"])[1]) for cut in (0.2, 0.5, 0.8)]
+    assert volumes[0] > 1.2 > volumes[1] > 0.8 > volumes[2]
+    assert frame(0.5).panels[0].layers["instances"].shape == (30, 48, 3)
