@@ -154,8 +154,8 @@ share = {(m, n, word): (fate[m, n] == word).mean()
          for m, n in stacks for word in FATES}  # fmt: skip
 for m in models:
     count = (f"{word} {share[m, 70, word]:.0%}" for word in FATES)
-    print(f"{m}, 70 cells: {', '.join(count)}; centres found:",
-          len(found[m, 70].centres))  # fmt: skip
+    print(f"{m}, 70 cells, {len(found[m, 70].centres)} centres")
+    print("  " + ", ".join(count))
 
 # %%
 lines = {m: (NUMBERS, {w: [share[m, n, w] for n in NUMBERS] for w in FATES})
@@ -184,7 +184,8 @@ def recorded(name, data, metrics=("SEG",)):
 
 # %%
 bf, fl = "simulated-bright-field", "simulated-fluorescence"
-density = {m: recorded("density", f"simulated-{m}", ("SEG", "recall")) for m in models}
+wanted = "SEG", "recall"
+density = {m: recorded("density", f"simulated-{m}", wanted) for m in models}
 figures.show(
     figures.sweeps(density, units=dict.fromkeys(density, "× usual number"),
                    limits=(0, 1.2)),
@@ -213,7 +214,7 @@ def boxes(labels, spacing):
 
 
 def errors(stack, found):
-    """Centres, predicted minus true, (K, 3) µm; sizes of cells, both, (L, 2, 3)."""
+    """Centres, predicted minus true, (K, 3) µm; both sizes, (L, 2, 3) µm."""
     pairs = match_points(found.centres, stack.centres, spacing, 8.0)
     moved = (found.centres[pairs[:, 0]] - stack.centres[pairs[:, 1]]) * spacing
     cut = np.unique(stack.labels[[0, -1]])
@@ -230,16 +231,17 @@ for m, some in plain.items():
     parts = [errors(stack, models[m].predict(stack)) for stack in some]
     centre, size = (np.concatenate(part) for part in zip(*parts, strict=True))
     for axis, along in ((0, "z"), (2, "x")):
-        mine, true = size[:, :, axis].T
-        off[f"{m}, {along}"] = {"centre": centre[:, axis], "size": mine - true}
-        table[f"{m}, {along}"] = {"cells": len(true), "true": true.mean(),
-            "predicted": mine.mean(), "correlation": np.corrcoef(mine, true)[0, 1]}  # fmt: skip
+        (mine, true), key = size[:, :, axis].T, f"{m}, {along}"
+        off[key] = {"centre": centre[:, axis], "size": mine - true}
+        table[key] = {"cells": len(true), "true": true.mean(),
+                      "predicted": mine.mean(),
+                      "correlation": np.corrcoef(mine, true)[0, 1]}  # fmt: skip
 figures.score_table(table, header="along", decimals=1, beside=list(table),
                     caption="Mean sizes in µm, and how predicted and true ones correlate")
 
 # %%
-spread = {n: {what: np.quantile(v, (0.5, 0.05, 0.95)) for what, v in row.items()}
-          for n, row in off.items()}  # fmt: skip
+spread = {n: {what: np.quantile(v, (0.5, 0.05, 0.95))
+              for what, v in row.items()} for n, row in off.items()}  # fmt: skip
 figures.show(
     figures.intervals(spread, x_label="predicted minus true, µm"),
     alt="Ranges of errors. Sizes of bright-field cells along z are mostly too "
@@ -251,7 +253,7 @@ figures.show(
 # Centres are good to about a plane, in both modalities. Sizes along x as well. But a cell in bright field comes out about half as tall again as it is, and a taller cell only a little taller: **its height is mostly the habit of the network**.
 # It sees rings above and below, and where a cell ends among them it does not see.
 #
-# Is that the fault of the light, or of labels made from clicks? Look at the rows of Table 1 that had full masks.
+# Is that the fault of the light, or of labels made from clicks? Look at rows of Table 1 that had full masks: SEG in bright field, then in fluorescence.
 
 # %%
 def mean(data, row, test=None):
@@ -261,7 +263,7 @@ def mean(data, row, test=None):
 
 for row in ("full", "supervised", "supervised-x2", "star"):
     title = records.load(bf)[row][0]["title"]
-    print(f"{title}: bright field {mean(bf, row):.2f}, fluorescence {mean(fl, row):.2f}")
+    print(f"{title:<47}{mean(bf, row):.2f} {mean(fl, row):.2f}")
 
 # %% [markdown]
 # Full masks help, and twice the training helps more, but bright field stays behind fluorescence. The star-convex search has the best line of all. In bright field it looks sideways only, and takes a cell to be as tall
@@ -319,7 +321,7 @@ below = {m: np.array(rows)[:, :-1] for m, rows in scores.items()}
 teaching["cells clicked"] = values[:-1], below
 
 # %%
-units = dict.fromkeys(["λ, fluorescence", "λ, bright field"], "weight of the loss")
+units = dict.fromkeys(list(teaching)[:2], "weight of the loss")
 units |= {"error of a click": "µm along each axis", "cells clicked": "share"}
 figures.show(
     figures.sweeps(teaching, units=units, limits=(0, 1.2)),
@@ -331,7 +333,8 @@ figures.show(
 # %%
 for title, (values, scores) in teaching.items():
     line = zip(values, scores["SEG"][0], scores["volume"][0], strict=True)
-    print(f"{title}: " + ", ".join(f"{v:g}: {s:.2f} ({w:.0%})" for v, s, w in line))
+    print(title)
+    print("  " + ", ".join(f"{v:g}: {s:.2f} ({w:.0%})" for v, s, w in line))
 
 # %% [markdown]
 # Each entry is the value, then SEG, then the volume of the masks in parentheses.
@@ -363,7 +366,7 @@ figures.score_table(rows, caption="SEG on the embryo that was not trained on: "
                     "mean ± spread over seeds")  # fmt: skip
 
 # %% [markdown]
-# Everyone loses on the 8-cell embryo, full masks as well; the rows taught by clicks lose most. And a row that has seen *no* real nucleus is the best on both. (Its design was settled with these two embryos in
+# Everyone loses on the 8-cell embryo, full masks as well; the rows taught by clicks lose most. And a row that has seen *no* real nucleus is the best of these on both. (Its design was settled with these two embryos in
 # view; a third would be the fair test.) A world drawn wide enough can be better than one real stack, if the statistics of the network follow the new stack. That is one switch, and it needs no label:
 
 # %% tags=["nbval-ignore-output"]
@@ -403,8 +406,9 @@ else:
 # %%
 film = records.load("embryo-bright-field")
 order = ["copy", "supervised", "ball", "pseudo", "full", "star"]
-scores = {film[r][0]["title"]: {m: list(records.per_stack(film[r], m).mean(axis=1))
-          for m in ("IoU", "SEG")} for r in order}  # fmt: skip
+scores = {film[r][0]["title"]: {
+    m: list(records.per_stack(film[r], m).mean(axis=1)) for m in ("IoU", "SEG")
+} for r in order}  # fmt: skip
 figures.show(
     figures.bars(scores, limits=(0, 0.9), highlight=[film["full"][0]["title"]]),
     alt="Bars of IoU and SEG: copied labels are highest, then full masks, ball "
@@ -414,10 +418,10 @@ figures.show(
 )
 
 # %%
+seg = {row: mean("embryo-bright-field", row) for row in order}
 for row in ("ball", "pseudo", "full"):
-    score = mean("embryo-bright-field", row)
-    shares = [score / mean("embryo-bright-field", r) for r in ("supervised", "copy")]
-    print("{}: {:.0%} of full masks, {:.0%} of the copied frame".format(row, *shares))
+    print(f"{row}: {seg[row] / seg['supervised']:.0%} of full masks,",
+          f"{seg[row] / seg['copy']:.0%} of the copied frame")  # fmt: skip
 
 # %% [markdown]
 # Said plainly: **on real bright field this method does not work here.** Trained on simulated cells it finds no nucleus. Trained on clicks of the embryo itself, the full method reaches about a fifth of what full masks reach. A ball
@@ -439,10 +443,11 @@ stack = real[0]
 search = star_labels(stack, stack.centres, "fluorescence")
 drawn = {"search at the true centres": search,
          "BFS-Net, simulated": seen["8-cell"], "truth": stack.labels}  # fmt: skip
-image, *drawn_side = (np.moveaxis(v, 1, 0) for v in (stack.image, *drawn.values()))
+volumes = stack.image, *drawn.values()
+image, *turned = (np.moveaxis(volume, 1, 0) for volume in volumes)
 figures.show(
     figures.comparison(
-        image, dict(zip(drawn, drawn_side, strict=True)),
+        image, dict(zip(drawn, turned, strict=True)),
         (stack.spacing[1], stack.spacing[0], stack.spacing[2]), "max",
         reference="truth", columns=2, title="image, z down",
     ),
@@ -460,7 +465,7 @@ figures.show(
 #
 # The discussion itself names none. The rest of the paper is more open. Beside each sentence stands what we found:
 
-# %%
+# %% tags=["hide-input"]
 gaps = {"printed": {r: {m: paper.value(f"table_1.{r}.{m}") for m in records.METRICS}
                     for r in ("full", "qcanet")}}  # fmt: skip
 gaps["measured"] = {r: {m: records.mean_and_spread(embryos[r], m)[0]
@@ -468,7 +473,7 @@ gaps["measured"] = {r: {m: records.mean_and_spread(embryos[r], m)[0]
 of = {name: ", ".join(f"{m} {two['full'][m] / two['qcanet'][m]:.0%}"
       for m in records.METRICS) for name, two in gaps.items()}  # fmt: skip
 
-# %%
+# %% tags=["hide-input"]
 claims = {
     "§4.1: touching cells fuse":
         f"of 40 simulated cells {1 - share['bright-field', 40, 'found']:.0%} not found",
@@ -492,7 +497,7 @@ figures.score_table({says: {"here": found} for says, found in claims.items()},
 #
 # A table for someone with a microscope. Each line rests on a number from above or from the records; where nothing else is said, it is a SEG.
 
-# %%
+# %% tags=["hide-input"]
 def versus(data, *rows, test=None):
     return " / ".join(f"{mean(data, row, test):.2f}" for row in rows)
 
@@ -502,7 +507,7 @@ lam = dict(zip(teaching["λ, fluorescence"][0],
                teaching["λ, fluorescence"][1]["SEG"][0], strict=True))  # fmt: skip
 clicked = teaching["cells clicked"][1]["SEG"][0][-1]
 
-# %%
+# %% tags=["hide-input"]
 advice = {
     "bright nuclei, apart": ("try a threshold first", "threshold / BFS-Net: 16-cell "
         + versus("embryos", "threshold", "full", test=["16-cell"]) + ", 8-cell "
@@ -524,7 +529,7 @@ advice = {
         f"{share['fluorescence', 70, 'found']:.0%} found"),
 }  # fmt: skip
 
-# %%
+# %% tags=["hide-input"]
 advice |= {
     "heights or volumes in bright field": ("do not", "a size is off by "
         f"{heights:.1f} µm along z, {widths:.1f} µm along x"),
