@@ -70,6 +70,25 @@ def entry(key: str, printed: Any, folder: Path) -> dict[str, Any]:
     return {"ours": ours, "verdict": verdict, "why": why}
 
 
+def beside(prefixes: tuple[str, ...], folder: Path = records.RESULTS) -> dict[str, dict[str, str]]:
+    """The numbers of the paper whose keys start with a prefix, each with ours and the verdict, as words for a table."""
+    table = {}
+    for key, value in paper.record()["values"].items():
+        if key.startswith(prefixes):
+            found = entry(key, value["value"], folder)
+            words = {"paper": str(value["value"]), "ours": _words(found["ours"]), "verdict": found["verdict"]}
+            table[key] = words
+    return table
+
+
+def _words(ours: Any) -> str:
+    if not isinstance(ours, dict):
+        return "–" if ours is None else str(ours)
+    if "mean" in ours:
+        return f"{ours['mean']:.3f} ± {ours['sd']:.3f}, {ours['data']}"
+    return ", ".join(f"{value} {name}" for name, value in ours.items())
+
+
 def _table_1(rest: str, printed: float, folder: Path) -> tuple:
     name, metric = rest.split(".")
     data = "bbbc050" if (Path(folder) / "bbbc050").is_dir() else "embryos"

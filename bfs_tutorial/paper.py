@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,3 +42,14 @@ def table_1() -> dict[str, dict[str, float]]:
         row["name"]: {metric: value(f"table_1.{key}.{metric}") for metric in METRICS}
         for key, row in record()["rows"].items()
     }
+
+
+def facts(topic: str, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return facts of one topic as {what it is: {"the paper says": value with unit}}, for `figures.score_table`."""
+    table = {}
+    for name in names:
+        said = value(f"{topic}.{name}")
+        fact = record()["values"][f"{topic}.{name}"]
+        words = " × ".join(map(str, said)) if isinstance(said, list) else said
+        table[fact["what"]] = {"the paper says": f"{words} {fact.get('unit', '')}".strip()}
+    return table

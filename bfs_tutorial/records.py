@@ -7,7 +7,7 @@ Nothing here trains anything or needs PyTorch.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ RESULTS = Path(__file__).resolve().parent.parent / "results" / "table1"
 ABLATIONS = RESULTS.parent / "ablations"
 BEYOND = {"embryos": "sim-outline"}  # the row that goes beyond the paper, where it is not "star"
 METRICS = ("IoU", "SEG", "MUCov")
+INTERVAL = 0.95  # the share of bootstrap means that an interval holds
 Records = dict[str, list[dict]]  # row -> its records, by seed
 
 
@@ -26,8 +27,11 @@ def record_path(data: str, row: str, seed: int, folder: Path = RESULTS) -> Path:
     return Path(folder) / data / f"{row}-seed{seed}.json"
 
 
-def load(data: str, folder: Path = RESULTS) -> Records:
-    """All records of a data set: {row: records by seed}. Raises `InputError` when there is none."""
+def load(data: str, folder: Path = RESULTS, rows: Sequence[str] | None = None) -> Records:
+    """All records of a data set: {row: records by seed}. Raises `InputError` when there is none.
+
+    rows: only these, in this order; one without records is left out.
+    """
     paths = sorted((Path(folder) / data).glob("*-seed*.json"))
     if not paths:
         raise InputError(f"no record of {data!r} in {folder}; make them: python -m bfs_tutorial table1 --data {data}")
@@ -35,7 +39,8 @@ def load(data: str, folder: Path = RESULTS) -> Records:
     for path in paths:
         record = json.loads(path.read_text(encoding="utf-8"))
         found.setdefault(record["row"], []).append(record)
-    return {row: sorted(runs, key=lambda run: run["seed"]) for row, runs in found.items()}
+    chosen = found if rows is None else [row for row in rows if row in found]
+    return {row: sorted(found[row], key=lambda run: run["seed"]) for row in chosen}
 
 
 def load_ablation(name: str, data: str, folder: Path = ABLATIONS) -> list[dict]:
@@ -53,6 +58,36 @@ def curve(runs: Sequence[dict], metric: str = "IoU") -> tuple[list, np.ndarray]:
     return values, np.array(rows)
 
 
+def ablations(
+    names: Mapping[str, str], data: str, folder: Path = ABLATIONS
+) -> tuple[dict[str, tuple[list, dict]], dict[str, str]]:
+    """Series and units of some ablations, by title, as `figures.sweeps` takes them.
+
+    names: title -> name of the ablation; one without records is left out. A series holds the values, "as is" where
+    nothing was scaled, and by metric its mean over stacks, (seeds, values). The metric "volume" is the volume of the
+    masks divided by the true one.
+    """
+    series, units = {}, {}
+    for title, name in names.items():
+        if any((Path(folder) / data).glob(f"{name}-seed*.json")):
+            runs = load_ablation(name, data, folder)
+            values = ["as is" if value == "none" else value for value in curve(runs)[0]]
+            scores = {metric: curve(runs, metric)[1] for metric in METRICS}
+            scores["volume"] = np.array([[point["volume"] for point in run["points"]] for run in runs])
+            series[title], units[title] = (values, scores), runs[0]["unit"]
+    return series, units
+
+
+def best_and_worst(series: Mapping[str, tuple[list, dict]], metric: str = "SEG") -> dict[str, dict]:
+    """For each of the `ablations`: the value with the best mean over seeds, that mean, and the worst one."""
+    table = {}
+    for title, (values, scores) in series.items():
+        means = np.mean(scores[metric], axis=0)
+        best = {"best at": str(values[int(means.argmax())]), f"best {metric}": float(means.max())}
+        table[title] = best | {f"worst {metric}": float(means.min())}
+    return table
+
+
 def per_stack(runs: Sequence[dict], metric: str, stacks: Sequence[str] | None = None) -> np.ndarray:
     """One metric of every seed and test stack, (seeds, stacks); `stacks` picks some by name."""
     names = [[name for name in run["stacks"] if stacks is None or name in stacks] for run in runs]
@@ -63,6 +98,15 @@ def mean_and_spread(runs: Sequence[dict], metric: str, stacks: Sequence[str] | N
     """Mean over seeds of the mean over stacks, and the standard deviation of the seeds' means around it."""
     means = per_stack(runs, metric, stacks).mean(axis=1)
     return float(means.mean()), float(means.std())
+
+
+def seed_means(found: Records, stacks: Sequence[str] | None = None) -> dict[str, dict[str, np.ndarray]]:
+    """Title of each row -> metric -> mean over stacks, (seeds,); rows without such a stack are left out."""
+    return {
+        runs[0]["title"]: {metric: per_stack(runs, metric, stacks).mean(axis=1) for metric in METRICS}
+        for runs in found.values()
+        if stacks is None or any(name in stacks for name in runs[0]["stacks"])
+    }
 
 
 def summary(
@@ -92,7 +136,7 @@ def comparable(found: Records, *rows: str) -> bool:
 def paired_difference(
     found: Records, row: str, other: str, metric: str, draws: int = 10_000, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Mean difference row - other over the same stacks and seeds, and its 95 % bootstrap interval (low, high).
+    """Mean difference row - other over the same stacks and seeds, and the `INTERVAL` of its bootstrap (low, high).
 
     Resampled are the seeds and, within a seed, its test stacks: the runs and the stacks are what could have come
     out otherwise. With two stacks the interval says how much runs differ, not how embryos do.
@@ -107,8 +151,30 @@ def paired_difference(
     picked = difference[rng.integers(seeds, size=(draws, seeds))]  # (draws, seeds, stacks)
     which = rng.integers(stacks, size=(draws, seeds, stacks))
     means = np.take_along_axis(picked, which, axis=2).mean(axis=(1, 2))
-    low, high = np.quantile(means, [0.025, 0.975])
+    low, high = np.quantile(means, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2])
     return float(difference.mean()), float(low), float(high)
+
+
+def steps(found: Records, order: Mapping[str, tuple[str, str]]) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Name of each step -> metric -> `paired_difference`, as `figures.intervals` takes them.
+
+    order: name -> (row before, row after); a gain is positive.
+    """
+    return {
+        name: {metric: paired_difference(found, after, before, metric) for metric in METRICS}
+        for name, (before, after) in order.items()
+    }
+
+
+def in_words(
+    differences: Mapping[str, Mapping[str, tuple[float, float, float]]],
+) -> dict[str, dict[str, str]]:
+    """The same table with "gains", "loses", or "is not clear" where the interval holds zero."""
+
+    def verdict(_: float, low: float, high: float) -> str:
+        return "gains" if low > 0 else "loses" if high < 0 else "is not clear"
+
+    return {name: {metric: verdict(*found) for metric, found in row.items()} for name, row in differences.items()}
 
 
 def order_of(data: str) -> list[tuple[str, str]]:
@@ -180,5 +246,5 @@ def report(data: str, folder: Path = RESULTS) -> str:
     if pairs:
         lines = [f"  {d['claim']:22} {d['metric']:5} {d['mean']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]  {d['order']}"
                  for d in differences(found, pairs)]  # fmt: skip
-        tables.append("\n".join(["paired differences, mean [95 % bootstrap interval]", *lines]))
+        tables.append("\n".join([f"paired differences, mean [{INTERVAL:.0%} bootstrap interval]", *lines]))
     return "\n\n".join(tables)

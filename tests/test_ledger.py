@@ -46,3 +46,11 @@ def test_orders_name_each_neighbouring_pair_once_a_metric(built):
     lines = [line for line in built["orders"] if line["data"] == "simulated-fluorescence"]
     assert len(lines) == 3 * len(records.order_of("simulated-fluorescence"))
     assert all(line["low"] <= line["mean"] <= line["high"] for line in lines)
+
+
+def test_a_table_puts_the_numbers_of_a_topic_beside_ours(built):
+    table = ledger.beside(("table_1", "claim"))
+    assert list(table) == [key for key in paper.record()["values"] if key.startswith(("table_1", "claim"))]
+    assert table["table_1.full.IoU"]["paper"] == "0.643" and "±" in table["table_1.full.IoU"]["ours"]
+    assert table["claim.share_of_qcanet"]["ours"].startswith("86.2 of the paper's own rows")
+    assert all(row["verdict"] == built["numbers"][key]["verdict"] for key, row in table.items())

@@ -62,3 +62,10 @@ def test_an_unknown_key_names_its_neighbours() -> None:
 def test_a_missing_record_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="clone it whole"):
         paper.record(tmp_path / "paper.json")
+
+
+def test_facts_are_words_with_their_unit():
+    table = paper.facts("bright_field", ["z_spacing", "shape"])
+    assert [row["the paper says"] for row in table.values()] == ["2 µm", "64 × 256 × 256 voxels"]
+    with pytest.raises(InputError, match="no value 'bright_field.price'"):
+        paper.facts("bright_field", ["price"])

@@ -91,3 +91,33 @@ def test_a_curve_is_the_mean_over_stacks_at_every_value(tmp_path):
     values, rows = records.curve(records.load_ablation("lambda", "toy", tmp_path))
     assert values == [0.1, 0.3] and rows == pytest.approx(np.array([[0.2, 0.4]]))
     assert "How? (λ, 1 seed)" in records.ablation_text("toy", tmp_path)
+
+
+def test_ablations_are_gathered_by_title_and_those_without_records_left_out(tmp_path):
+    points = [{"value": v, "volume": 1 + v, "stacks": run("x", 0, (v, v))["stacks"]} for v in (0.1, 0.3)]
+    points.append({**points[0], "value": "none"})
+    (tmp_path / "toy").mkdir()
+    record = {"ablation": "scale", "question": "How?", "unit": "µm", "points": points}
+    (tmp_path / "toy" / "scale-seed0.json").write_text(json.dumps(record))
+    series, units = records.ablations({"A": "scale", "B": "edge"}, "toy", tmp_path)
+    values, scores = series["A"]
+    assert list(series) == ["A"] and units == {"A": "µm"} and values == [0.1, 0.3, "as is"]
+    assert scores["SEG"] == pytest.approx(np.array([[0.1, 0.3, 0.1]]))
+    assert scores["volume"] == pytest.approx(np.array([[1.1, 1.3, 1.1]]))
+    assert records.best_and_worst(series) == {"A": {"best at": "0.3", "best SEG": 0.3, "worst SEG": 0.1}}
+
+
+def test_seed_means_keep_the_seeds_apart(folder):
+    found = records.load("toy", folder, rows=["y", "no such row", "x"])
+    assert list(found) == ["y", "x"]
+    assert records.seed_means(found)["X"]["IoU"] == pytest.approx([0.3, 0.6])
+    assert records.seed_means(found, ["a"])["Y"]["SEG"] == pytest.approx([0.1, 0.4])
+    assert records.seed_means(found, ["c"]) == {}
+
+
+def test_steps_are_gains_of_the_second_row_and_read_in_words(folder):
+    found = records.load("toy", folder)
+    steps = records.steps(found, {"up": ("y", "x"), "down": ("x", "y"), "none": ("x", "x")})
+    assert steps["up"]["SEG"] == pytest.approx((0.1, 0.1, 0.1))
+    words = {name: row["IoU"] for name, row in records.in_words(steps).items()}
+    assert words == {"up": "gains", "down": "loses", "none": "is not clear"}
