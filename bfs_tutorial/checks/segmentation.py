@@ -271,6 +271,6 @@ def silent_failure(answer: Callable) -> Iterator[Property]:
 
 def _beside(truth: np.ndarray, mask: np.ndarray, z: int) -> Callable:
     """Draw one plane of both masks."""
-    alt = "The true mask, a white disc, and your mask beside it"
+    alt = "The true mask in white, and your mask beside it"
     caption = "Both should have as many white voxels, in other places."
     return lambda: picture({"truth": truth[z], "your mask": mask[z]}, alt, caption)
