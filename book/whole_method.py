@@ -27,7 +27,15 @@ import numpy as np
 import torch
 
 import data_download
-from bfs_tutorial import figures, peak_response, records, simulate, unet
+from bfs_tutorial import (
+    checks,
+    explore,
+    figures,
+    peak_response,
+    records,
+    simulate,
+    unet,
+)
 from bfs_tutorial.centre_maps import centre_map
 from bfs_tutorial.errors import InputError
 from bfs_tutorial.losses import edge_weight
@@ -269,7 +277,35 @@ figures.show(
 )
 
 # %% [markdown]
-# From above much is hidden. Depth is where a microscope blurs most, so look from the side too.
+# From above much is hidden. Go through the stack plane by plane. Where do our outlines begin too early, or end too late?
+
+# %%
+planes = range(6, len(unseen.image) - 6, 3)
+depths = [float(k * unseen.spacing[0]) for k in planes]  # µm
+mine = figures.match_colours(result.labels, second.labels)
+
+
+def through(z):
+    """One plane with our labels in colour and the experts' as lines."""
+    k = round(z / unseen.spacing[0])
+    picture = figures.overlay(
+        unseen.image[k], mine[k], fill=0.25, outline=0
+    )
+    lines = explore.outlines(second.labels[k], width=0.6)
+    return explore.Frame(
+        [explore.Panel({"ours": picture, "experts": lines}, width=420)]
+    )
+
+
+explore.explorable(
+    through, {"z": depths}, units={"z": "µm"}, labels={"z": "plane at"},
+    alt=lambda z: f"The test embryo {z:g} µm above the first plane: BFS-Net's "
+    "nuclei in colour, the experts' outlines as white lines",
+    caption="Ours in colour, the experts' outlines in white.",
+)
+
+# %% [markdown]
+# Depth is where a microscope blurs most, so look from the side too.
 
 # %% tags=["hide-input"]
 largest = int(np.bincount(second.labels[second.labels > 0]).argmax())
@@ -381,14 +417,62 @@ for data in ("embryos", "simulated-bright-field", "simulated-fluorescence"):
 #
 # ## To go further
 #
-# Two embryos are two samples. They come from one series, one laboratory and one microscope, and 24 nuclei cannot rank
+# Two embryos are two samples. They come from one series, one laboratory and one microscope, and two dozen nuclei cannot rank
 # methods that differ by a few hundredths. Nor were the settings chosen blindly: how much brightness varies in training, where
 # responses are cut and that S2 adapts to a new stack were settled with the scores of simulated stacks and of these embryos in
 # view. The fair test is an embryo that nobody has tuned on. The paper's own bright-field stacks of SF-9 cells are not
 # public as far as we could find.
 #
+# Three changes to try here: leave out half of the clicks (`first.centres[::2]`); set `boundary_weight=0.0` in `BFSNet(...)`; move every click by
+# 2 µm in a random direction.
+#
 # ## Exercises
 #
-# 1. Leave out half of the clicks (`first.centres[::2]`). Does S1 find the nuclei that nobody clicked? What becomes of S2?
-# 2. Set `boundary_weight=0.0` in `BFSNet(...)`. Which of the three scores moves most, and why?
-# 3. Move every click by 2 µm in a random direction. Which step suffers first?
+# Exercises in this book have a check. It tries your answer on small inputs and says what it found. `checks.hint("clicks", 1)` gives the
+# first of three hints.
+
+# %% [markdown]
+# ### Exercise 1: clicks from labels
+#
+# To simulate an annotator one turns true labels into clicks. Write `my_clicks(labels)`: `labels` is a whole-number array (Z, Y, X), 0 for
+# background, any numbers for cells. Return an array (N, 3): for each cell, in the order of the numbers, the mean of its voxels' indices
+# (z, y, x).
+
+# %% tags=["exercise", "hide-input"]
+def my_clicks(labels):
+    """Return the centre of mass of every cell, (N, 3), in voxels."""
+    ### BEGIN SOLUTION
+    cells = np.unique(labels[labels > 0])
+    return np.array([np.argwhere(labels == i).mean(axis=0) for i in cells])
+    ### END SOLUTION
+
+
+# %%
+checks.clicks(my_clicks)
+
+# %% [markdown]
+# ### Exercise 2: predict
+#
+# S1 and S2 are trained. A new stack with 16 cells comes in. How many passes *backward* through a network does `predict` need for it?
+
+# %% tags=["exercise", "hide-input"]
+my_backward_passes = None  # a number
+### BEGIN SOLUTION
+my_backward_passes = 0
+### END SOLUTION
+
+# %%
+checks.backward_passes(my_backward_passes)
+
+# %% [markdown]
+# ### Exercise 3: explain
+#
+# Look at the first table once more. Which row would you read first if you wanted to know whether BFS-Net has learnt the *shape* of nuclei, and
+# which two rows tell whether the boundary loss helps?
+#
+# <details class="bfs-solution"><summary>Answer, and how to mark it</summary>
+#
+# The ball at each centre: it knows centres and one size, and no shape. What a method has above it, it knows about shape. L_class against
+# the boundary loss at its best: they differ in the second term of the loss alone. A point for each.
+#
+# </details>
