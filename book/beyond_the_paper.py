@@ -28,7 +28,16 @@ from scipy import fft, ndimage
 from scipy.stats import rankdata
 
 import data_download
-from bfs_tutorial import baselines, explore, figures, records, sim_to_real, simulate, star_convex
+from bfs_tutorial import (
+    baselines,
+    checks,
+    explore,
+    figures,
+    records,
+    sim_to_real,
+    simulate,
+    star_convex,
+)
 from bfs_tutorial.errors import InputError
 from bfs_tutorial.metrics import evaluate
 from bfs_tutorial.normalise import illumination
@@ -80,6 +89,7 @@ def phase(image, spacing, wavelength=0.55, index=1.33, widest=50.0):
     return fft.idctn(waves, axes=(1, 2), norm="ortho")
 
 
+# %%
 mine = phase(single.image.astype(float), spacing)
 package = transport_of_intensity(single.image, spacing)
 print("the package does the same:", np.allclose(mine, package, atol=1e-4))
@@ -95,6 +105,8 @@ for name, volume in {"image": single.image, "phase": mine}.items():
     for step, where in ((-3, "6 µm before"), (0, "middle"), (3, "6 µm after")):
         shown[f"{name}, {where}"] = volume[[z + step]]
 maps = [name for name in shown if "phase" in name]
+
+# %%
 figures.show(
     figures.panels(
         shown, spacing, 0, columns=3, kinds=dict.fromkeys(maps, "map"),
@@ -142,12 +154,14 @@ def shades(volume, low, high):
     return (np.round(part * 23) * (255 / 23)).astype(np.uint8)
 
 
+# %%
 greys = {
     "image": shades(stack.image, *np.percentile(stack.image, (0.5, 99.5))),
     "phase": shades(phases, *np.percentile(phases, (1, 99.5))),
 }
 
 
+# %%
 def plane_frame(z, outlines):
     """Image and phase of one plane, with the true outlines if wanted."""
     lines = explore.outlines(truth[z, 16:112, 16:112])
@@ -183,6 +197,7 @@ def auc(values, inside):
     return (ranks.sum() - n * (n + 1) / 2) / (n * m)
 
 
+# %%
 inside = truth > 0
 print(f"brightness of the image: AUC {auc(stack.image, inside):.1f}")
 print(f"phase:                   AUC {auc(phases, inside):.1f}")
@@ -212,6 +227,8 @@ volume = star_convex.edge_image(
 near = np.linalg.norm(stack.centres[:, 1:] - 64, axis=1)
 one = int(near.argmin())  # the cell nearest to the middle of the picture
 rays = star_convex.circle_directions(48)
+
+# %%
 profiles = star_convex.radial_profiles(
     volume, stack.centres[[one]], spacing, rays, search.radii
 )
@@ -226,10 +243,13 @@ def alone(image):
     return search.radii[fall.argmax(axis=1)]
 
 
+# %%
 outline = star_convex.fit_radii(
     edges[None], search.radii, star_convex.harmonics(rays, "bright-field"),
     np.full((1, 48), np.inf), search,
 )  # fmt: skip
+
+# %%
 raw = ndimage.gaussian_filter(stack.image, np.divide(0.5, spacing))
 rough, smooth = alone(raw).std(), alone(volume).std()
 print("rays scatter in the raw image more than twice as much as in the phase:",
@@ -247,6 +267,8 @@ lit = star_convex.edge_image(
 views = {"phase": (volume, "bright-field"), "fluorescence": (lit, "fluorescence")}
 grey = stack.image / illumination(stack.image)
 views["raw bright field"] = (grey, "bright-field")
+
+# %%
 explore.explorable(
     explore.ray_frame(views, spacing, stack.centres[one], truth == one + 1),
     {"image": list(views), "moved": [0.0, 2.0, 4.0], "passes": [1, 2, 3],
@@ -274,6 +296,8 @@ r = np.arange(-15, 15.01, 0.1)  # µm
 a, b = np.meshgrid(r, r, indexing="ij")
 disc = (np.hypot(a, b) < 7).astype(float)
 thickness = 2 * np.sqrt(np.maximum(49 - a**2 - b**2, 0))
+
+# %%
 drawn = {}
 for name, sharp in {"slice": disc, "thickness": thickness}.items():
     blurred = ndimage.gaussian_filter(sharp, 1.5 / 0.1)[len(r) // 2]
@@ -315,6 +339,8 @@ labels = {
     for name, s in pair.items()
 }
 shown = {"truth": truth} | {f"rays, {k}": v for k, v in labels.items()}
+
+# %%
 figures.show(
     figures.comparison(
         stack.image, shown, spacing, 8, reference="truth", fill=0.2
@@ -324,7 +350,6 @@ figures.show(
     "nearly cover the white true outlines",
     caption="Labels made from an image and its clicks alone. White: truth.",
 )
-
 
 # %%
 def without_offset(stack, modality):
@@ -336,6 +361,7 @@ def without_offset(stack, modality):
     return star_convex.paint(stack.labels.shape, *parts)
 
 
+# %%
 ways = {
     "balls of 9 µm": lambda s, modality: baselines.balls(
         s.labels.shape, s.centres, s.spacing, 9.0),
@@ -355,6 +381,8 @@ for where, (modality, stacks) in sets.items():
             mean = float(np.mean([run[metric] for run in runs]))
             rows[name][f"{where}, {metric}"] = mean
 caption = "Labels from true clicks, mean of two simulated stacks"
+
+# %%
 figures.score_table(rows, caption=caption, header="labels", decimals=2)
 
 # %%
@@ -393,6 +421,8 @@ scores = {
     }
     for row in done
 }
+
+# %%
 figures.show(
     figures.bars(scores, highlight=[n for n in scores if "rays" in n]),
     alt="Bars of SEG for both microscopes: peak responses and balls "
@@ -431,6 +461,8 @@ scaled = {
     name: np.arcsinh((s.image - np.median(s.image)) / s.image.std())
     for name, s in drawn.items()
 }
+
+# %%
 figures.show(
     figures.panels(
         {n: v.max(axis=0)[None] for n, v in scaled.items()}, (1.6,) * 3
@@ -453,6 +485,7 @@ surface = sim_to_real.simulated_stack(seed, None).labels
 level = int((surface > 0).sum(axis=(1, 2)).argmax())
 
 
+# %%
 def contour_frame(share):
     """A simulated plane, outlined at a share of each nucleus's peak."""
     found = visible[share]
@@ -551,6 +584,7 @@ def moved_score(modality, axis, distance):
     return evaluate(found, s.labels)["IoU"]
 
 
+# %%
 missed = [0, 1, 2, 3]  # µm
 lines = {
     f"{modality}, {'zy'[axis]}": (
@@ -602,10 +636,55 @@ for s in frames[:1]:
 # StarDist (Weigert et al. 2020) lets a network predict the radii of star-convex cells, and learns them from full masks. The phase could be a second input channel of S1 and S2. S2's
 # output could give new labels, and those a new S2. We tried none of these.
 #
+# Three things to try: give `phase` a `widest` of 10 and of 500 µm; halve the wavelength in it; let the rays take the steepest *rise*. Does any outline
+# change?
+#
 # ## Exercises
 #
-# 1. Turn the stack round, `stack.image[::-1]`. What happens to the phase, and why?
-# 2. Give `phase` a `widest` of 10 and of 500 µm. What is lost, what appears?
-# 3. Half the wavelength in `phase`. Does any outline change?
-# 4. Let the rays take the steepest *rise* instead. Which cells of which microscope would need that?
-# 5. Give the search clicks that are 2 µm off along z, but painted with a known axial radius. How much comes back?
+# `checks.hint("ray_end", 1)` gives the first of three hints.
+
+# %% [markdown]
+# ### Exercise 1: where a ray ends
+#
+# Write `my_ray_end(profile, step)`. `profile` is the brightness along one ray, a NumPy array whose first sample lies on the click; samples are `step` µm
+# apart. Return the distance from the click, in µm, at which the brightness falls most from one sample to the next: half way between these two.
+
+# %% tags=["exercise", "hide-input"]
+def my_ray_end(profile, step):
+    """Return the distance in µm of the steepest fall."""
+    ### BEGIN SOLUTION
+    return (np.diff(profile).argmin() + 0.5) * step
+    ### END SOLUTION
+
+
+# %%
+checks.ray_end(my_ray_end)
+
+# %% [markdown]
+# ### Exercise 2: predict
+#
+# Somebody saves the planes of a bright-field stack in the opposite order. What is the phase that comes out: `"the same"`, `"negative"` or `"zero"`, plane for
+# plane?
+
+# %% tags=["exercise", "hide-input"]
+my_turned_stack = None  # "the same", "negative" or "zero"
+### BEGIN SOLUTION
+my_turned_stack = "negative"
+### END SOLUTION
+
+# %%
+checks.turned_stack(my_turned_stack)
+
+# %% [markdown]
+# ### Exercise 3: explain
+#
+# On simulated cells the rays beat a network that has seen full masks. Why would you not send them into your own stacks at once? Name two
+# assumptions of the search, and for each a picture of this chapter that shows where it breaks.
+#
+# <details class="bfs-solution"><summary>Answer, and how to mark it</summary>
+#
+# Cells are star-convex and smooth; in bright field as deep as wide; the true border is the surface, found from the steepest place. Breaks: the real embryo,
+# where annotators draw further out; clicks that miss along z; nuclei in bright field, which have no edge of their own. A point for each assumption with its
+# picture.
+#
+# </details>
