@@ -17,7 +17,8 @@
 # > - **Points may be off, the mask may not.** A point 3 µm beside its centre costs next to nothing, a rim of 1 µm a fifth of the score.
 # > - **A missing peak cannot be repaired here.** Its cell goes to a neighbour or is lost.
 #
-# S1 says where cells are, S2 says what is cell. Which voxel belongs to which cell?
+# Two networks have spoken. S1 gives a map with a peak on every cell, S2 a mask: for every voxel, how likely it is cell. Which voxel
+# belongs to which cell?
 #
 # This chapter is §3.4 of the paper, two lines long there. It takes about twenty seconds and 0.8 GB of memory; no GPU is
 # needed and nothing is trained. If the mouse embryo is there, it ends on it.
@@ -25,22 +26,21 @@
 # %%
 import numpy as np
 from scipy import ndimage
-from skimage.segmentation import watershed
 
 import data_download
-from bfs_tutorial import explore, figures, simulate, unet
+from bfs_tutorial import checks, explore, figures, simulate, unet
 from bfs_tutorial.baselines import balls
 from bfs_tutorial.errors import InputError
-from bfs_tutorial.instances import assign_instances, landscape, place_markers
-from bfs_tutorial.metrics import detection, evaluate, match_points
+from bfs_tutorial.instances import assign_instances
+from bfs_tutorial.metrics import detection, evaluate
 from bfs_tutorial.peaks import find_peaks, merge_peaks
 from bfs_tutorial.pipeline import BFSNet
 
 # %% [markdown]
 # ## Two networks, no cells
 #
-# The networks come with the book. They learnt from clicks on simulated stacks, step by step as in *The whole method*. Now they meet a crowded
-# stack, which they have never seen.
+# The networks come with the book. They learnt from clicks on simulated stacks, step by step as in *The whole method on one page*.
+# Now they meet a crowded stack, which they have never seen.
 
 # %%
 model = BFSNet.pretrained("fluorescence")
@@ -60,17 +60,18 @@ figures.show(
     figures.panels(volumes, spacing, plane, kinds=kinds, limits=limits),
     alt="Three pictures of one plane: bright cells, some of them touching; "
     "soft spots on them; flat patches, some of which cover several cells",
-    caption="One plane. S1 counts, S2 outlines. Where cells touch, S2's mask "
-    "is one patch.",
+    caption="One plane. S1 has a peak on each cell. Where cells touch, S2's "
+    "mask is one patch.",
 )
 
 # %% [markdown]
-# So the parts of the mask are not the cells (in fluorescence of an embryo they may be: see the end). We need both answers.
+# So the parts of the mask are not the cells, and a peak has no outline. We need both answers.
 #
 # ## Merging peaks
 #
-# S1's map may have two tips on one cell: it is noisy, or the cell is long. Say a tip of height 0.9 at 10 µm and another of 0.3 at 13 µm. The paper merges
-# "by a weighted mean over their scores": the higher tip has more to say.
+# S1's map may have two tips on one cell: it is noisy, or the cell is long. Say a tip of height 0.9 at 10 µm and another of 0.3 at
+# 13 µm. The height is the peak's **score**, and the paper merges "by a weighted mean over their scores": the higher tip has more to
+# say.
 
 # %%
 points, scores = [(0, 0, 10), (0, 0, 13)], [0.9, 0.3]
@@ -84,9 +85,9 @@ print(f"merged at {merged[0, 2]:.2f} µm, score {height[0]:.1f}")
 # x = \frac{\sum_i s_i\, x_i}{\sum_i s_i}.
 # $$
 #
-# Which peaks form a group? The paper says "with low Euclidean distance". The obvious reading, everything that is linked by short steps, has a trap: a row of
-# cells. We merge the two closest peaks, put their mean in their place, and go on until all are at least the radius apart. A mean moves away from the next peak, so
-# a chain does not roll up. Six cells in a row, 3.9 µm apart, radius 4 µm:
+# Which peaks form a group? The paper says "with low Euclidean distance". The obvious reading, everything that is linked by short
+# steps, has a trap: a row of cells. We merge the two closest peaks, put their mean in their place, and go on until all are at least
+# the radius apart. A mean moves away from the next peak, so a chain does not roll up. Six cells in a row, 3.9 µm apart, radius 4 µm:
 
 # %%
 row = [(0, 0, 3.9 * i) for i in range(6)]
@@ -96,74 +97,39 @@ print("linked by short steps:", 6 - linked.sum(), "cell")
 print("two closest first:    ", len(merged), "cells")
 
 # %% [markdown]
-# Neither is right, since six cells were meant. The radius must be smaller than the distance between cells. How large is too large? To see it, take S1's map of
-# our stack and add noise, as a stand-in for a rougher network: now cells have several tips.
+# Neither is right, since six cells were meant. The radius must be smaller than the distance between cells. How large is too large?
+# To see it, take S1's map of our stack and add noise, as a stand-in for a rougher network: now cells have several tips.
 
 # %%
 rng = np.random.default_rng(0)
 rough = likelihood + rng.normal(0, 0.02, likelihood.shape)
 tips, heights = find_peaks(rough, spacing, 0.3, min_distance=1.0)
-radii = [0.5, 1, 2, 3, 4, 6, 8, 10, 12, 15, 20]
-groups = [merge_peaks(tips, heights, spacing, r)[0] for r in radii]
-found = [detection(g, stack.centres, spacing, 5.0) for g in groups]
 print("more tips than cells:", len(tips) > len(stack.centres))
-print("fewer groups than cells at 20 µm:", len(groups[-1]) < truth.max())
+far, _ = merge_peaks(tips, heights, spacing, 20.0)
+print("fewer groups than cells at 20 µm:", len(far) < len(stack.centres))
 
-# %% tags=["hide-input"]
-def small(rows, names, x, label):
-    """Draw scores over a setting, small, with room for a line of text."""
-    lines = {n: (x, [row[n] for row in rows]) for n in names}
-    figure = figures.curves(lines, x_label=label, y_label="")
-    figure.set_size_inches(3.3, 3.0)
-    figure.axes[0].set_position((0.13, 0.16, 0.61, 0.72))
-    return figure
-
-
-# %% tags=["hide-input"]
-def peaks_on_image(points):
-    """The stack from above, and marks for the peaks."""
-    bright = model.prepare(stack).max(axis=0)
-    grey = figures.overlay(bright, np.zeros(bright.shape, int), limits=(0, 4))
-    marks = figures.detection_marks(
-        bright.shape, points[:, 1:], stack.centres[:, 1:],
-        match_points(points, stack.centres, spacing), spacing[2],
-        title=f"{len(points)} peaks",
-    )
-    return {"image": grey, "peaks": marks}
-
+# %% [markdown]
+# **Precision** is the share of the peaks that hit a cell, **recall** the share of the cells that are hit. Move the radius:
 
 # %%
-names, label = ("precision", "recall"), "merge radius, µm"
-merging = small(found, names, radii, label)
-
-
-def frame(radius):
-    """Show the merged peaks of the rough map for one radius."""
-    points, _ = merge_peaks(tips, heights, spacing, radius)
-    scores = detection(points, stack.centres, spacing, 5.0)
-    text = "precision {precision:.2f} · recall {recall:.2f}".format(**scores)
-    line = figures.cursor(merging.axes[0], radius, text)
-    left = explore.Panel(peaks_on_image(points), width=300)
-    right = explore.Panel({"scores": merging, "radius": line}, width=330)
-    words = "dot: a hit · cross: a false peak · ring: a missed cell"
-    return explore.Frame([left, right], words)
-
-
-# %%
+radii = [0.5, 1, 2, 3, 4, 6, 8, 10, 12, 15, 20]
+merging = explore.merge_frame(
+    model.prepare(stack), tips, heights, stack.centres, spacing, radii
+)
 explore.explorable(
-    frame, {"radius": radii},
-    labels={"radius": "merge radius"}, units={"radius": "µm"},
-    start={"radius": 4},
+    merging, {"radius": radii}, labels={"radius": "merge radius"},
+    units={"radius": "µm"}, start={"radius": 4},
     alt=lambda radius: f"The stack from above with the peaks that are left at "
     f"a merge radius of {radius:g} µm: dots on hits, crosses on false "
     "peaks, rings on missed cells; precision and recall over the radius",
     caption="Brightest voxel along z. A peak counts as a hit within 5 µm of "
     "a true centre.",
-)
+)  # fmt: skip
 
 # %% [markdown]
-# Too small a radius leaves doubles: precision falls. Too large a radius swallows neighbours: recall falls, and the merged peak may lie between two cells and
-# hit neither. In between lies a wide plain. It ends near the smallest distance between two cells, and the sensible radius is well below that:
+# Too small a radius leaves doubles: precision falls. Too large a radius swallows neighbours: recall falls, and the merged peak may
+# lie between two cells and hit neither. In between lies a wide plain. It ends near the smallest distance between two cells, and the
+# sensible radius is well below that:
 
 # %%
 gaps = np.linalg.norm(
@@ -177,17 +143,15 @@ print(f"next centre: {nearest.min():.0f} to {nearest.max():.0f} µm away")
 #
 # ## Water
 #
-# The **watershed** treats a map of numbers as a landscape. Each peak is a spring, called a **marker**. The water rises everywhere at the same pace; a
-# voxel belongs to the water that reaches it first. So the question becomes: which landscape? Take the hard case, a large and a small cell that touch.
+# The **watershed** treats a map of numbers as a landscape. Each peak is a spring, called a **marker**. The water level rises
+# everywhere at the same pace, and a voxel belongs to the water that reaches it first. So the question becomes: which landscape? Take
+# the hard case, a large and a small cell that touch.
 
 # %%
 grid, cubes = (13, 44, 64), (1, 1, 1)  # voxels of 1 µm
 centres = np.array([(6, 21, 22), (6, 21, 44)])
 large = balls(grid, centres[:1], cubes, 14.6)
 both = np.where(large > 0, 1, 2 * balls(grid, centres[1:], cubes, 7.6))
-markers = place_markers(both > 0, centres, cubes)
-kinds = "distance", "depth"
-lands = {k: landscape(both > 0, markers, cubes, k) for k in kinds}
 
 # %% [markdown]
 # - **distance**: the height is the distance to the nearest marker. The waters meet half way between both points.
@@ -196,62 +160,11 @@ lands = {k: landscape(both > 0, markers, cubes, k) for k in kinds}
 #
 # Let the water rise.
 
-# %% tags=["hide-input"]
-def flooded(kind, level):
-    """The water's surface and labels at a share of the highest point."""
-    heights = lands[kind]
-    low, high = heights[both > 0].min(), heights[both > 0].max()
-    surface = low + level * (high - low)
-    wet = (both > 0) & (heights <= surface)
-    return surface, watershed(heights, markers, mask=wet)
-
-
-# %% tags=["hide-input"]
-colours = {1: figures.INSTANCES[0], 2: figures.INSTANCES[1]}
-
-
-def draw_flood(labels):
-    """Paint the water blue and orange on the mask, and the true border."""
-    style = {"zoom": 5, "limits": (0, 1), "colours": colours}
-    ground = 0.35 * (both[6] > 0)
-    water = figures.overlay(ground, labels[6], fill=0.75, outline=0, **style)
-    return {"water": water, "true border": explore.outlines(both[6])}
-
-
-@figures.style()
-def draw_profile(kind, surface, labels):
-    """Draw the landscape along the line through both points."""
-    figure = figures.Figure(figsize=(3.2, 2.3), layout="constrained")
-    axes, x = figure.subplots(), np.arange(grid[2])
-    heights = np.where(both[6, 21] > 0, lands[kind][6, 21], np.nan)
-    for number, colour in colours.items():
-        axes.fill_between(
-            x, heights, surface, where=labels[6, 21] == number, step="mid",
-            color=colour, alpha=0.75,
-        )
-    axes.plot(x, heights, color=figures.INK, drawstyle="steps-mid")
-    edge = np.flatnonzero(both[6, 21] == 1)[-1] + 0.5
-    axes.axvline(edge, color=figures.MUTED, ls=":", lw=1)
-    axes.set(xlabel="µm along the line through both points")
-    axes.set(ylabel="height, µm", xlim=(5, 53))
-    return figure
-
-
-# %%
-def frame(level, kind):
-    """Show the flood from above and in profile."""
-    surface, labels = flooded(kind, level)
-    profile = {"profile": draw_profile(kind, surface, labels)}
-    left = explore.Panel(draw_flood(labels), "from above", width=310)
-    right = explore.Panel(profile, "profile", width=320)
-    return explore.Frame([left, right], "white and dotted: the true border")
-
-
 # %%
 explore.explorable(
-    frame,
+    explore.flood_frame(both, centres, cubes),
     {"level": [0, 0.15, 0.3, 0.45, 0.6, 0.7, 0.8, 0.9, 1.0],
-     "kind": list(kinds)},
+     "kind": ["distance", "depth"]},
     labels={"level": "water level", "kind": "landscape"},
     start={"level": 0.6, "kind": "distance"},
     alt=lambda level, kind: f"A large and a small disc that touch, flooded "
@@ -259,21 +172,21 @@ explore.explorable(
     f"{kind}; beside it the landscape in profile with the water in it",
     caption="Water from the large cell is blue, from the small cell orange. "
     "The level is a share of the highest point of the mask.",
-)
+)  # fmt: skip
 
 # %%
-for kind in lands:
+for kind in ("distance", "depth"):
     labels = assign_instances(both > 0, centres, cubes, elevation=kind)
     wrong = (labels != both).sum() / (both == 2).sum()
     print(f"{kind}: {wrong:.0%} of the small cell's volume on the wrong side")
 
 # %% [markdown]
-# Half way between the points is inside the large cell, and the small one eats a piece of it. The neck is the better cut, so *depth* is our default. *distance* is what
-# the Voronoi border of the centre maps would do.
+# Half way between the points is inside the large cell, and the small one eats a piece of it. The neck is the better cut, so *depth* is
+# our default. *distance* is what the border between the centre maps of two cells would do.
 #
-# Depth has a trap of its own. A point that lies off the middle of its cell stands on a slope. If its neighbour is deeper, the neighbour's water comes over the pass and fills the
-# cell before this point's own water has climbed to the middle. So we sink all that lies within 3 µm of a marker below everything else. The next section
-# tries it with and without.
+# Depth has a trap of its own. A point off the middle of its cell stands on a slope, and its spring starts only when the level reaches
+# it. By then the water of a deeper neighbour may have come over the pass and filled the cell. So we sink all that lies within 3 µm of
+# a marker below everything else. The next section tries it with and without.
 #
 # > **Same thing, other names.** Markers are also *seeds*. The height *depth* is the negative *Euclidean distance transform*, EDT. This whole step is called
 # > *marker-controlled watershed* or *seeded watershed*.
@@ -282,8 +195,11 @@ for kind in lands:
 #
 # ## What matters
 #
-# Four stacks with 40 crowded cells each. We hand over the *true* mask and the *true* centres, then one thing less than perfect. No network is asked here, so
-# what is lost is lost by this step.
+# Four stacks with 40 crowded cells each. We hand over the *true* mask and the *true* centres, then one thing less than perfect. No
+# network is asked here, so what is lost is lost by this step.
+#
+# Two scores, both 1 at best; the chapter on metrics takes them apart. **SEG** goes through the true cells: how well does the instance
+# that covers most of this one fit? **MUCov** goes through the instances: how well does the best true cell fit this one?
 
 # %%
 full = {"number": 40, "touching": 1.0}
@@ -302,7 +218,6 @@ def score(change, **settings):
 
 # %%
 def same(mask, points):
-    """Nothing changed."""
     return mask, points
 
 
@@ -319,6 +234,7 @@ def doubled(mask, points):
     return mask, np.clip(points, 0, np.array(mask.shape) - 1)
 
 
+# %%
 def missing(mask, points):
     """One point in eight is left out."""
     return mask, np.delete(points, slice(0, None, 8), axis=0)
@@ -372,58 +288,36 @@ figures.show(
 #
 # ## The mask has a threshold
 #
-# S2 gives a foreground probability. Where it is cut decides how large all cells are. Use S2's answer to our stack, and S1's points:
+# S2 gives a foreground probability. Where it is cut decides how large all cells are. Take S2's answer to our stack, and S1's points:
 
 # %%
 points, scores = model.find_centres(likelihood)
-cuts, results = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], {}
-for cut in cuts:
-    labels = assign_instances(mask > cut, points, spacing, scores)
-    results[cut] = figures.match_colours(labels, truth)
-scored = [evaluate(labels, truth) for labels in results.values()]
-seg = [row["SEG"] for row in scored]
+cuts = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+
+
+def divide(cut):
+    return assign_instances(mask > cut, points, spacing, scores)
+
+
+seg = [evaluate(divide(cut), truth)["SEG"] for cut in cuts]
 print("the threshold moves SEG by more than 0.1:", np.ptp(seg) > 0.1)
 print("0.5 is within 0.02 of the best:", max(seg) - seg[4] < 0.02)
 
-# %% tags=["hide-input"]
-names, label = ("IoU", "SEG", "MUCov"), "mask threshold"
-quality = small(scored, names, cuts, label)
-ground = model.prepare(stack)[plane]
-scale = figures.detection_marks(ground.shape, [], [], [], spacing[2])
-
-
-def draw_instances(cut):
-    """Paint the instances of one plane, each as the true cell it matches."""
-    labels, known = results[cut][plane], figures.label_colours(truth)
-    free = {n: "#ffffff" for n in np.unique(labels) if n not in known}
-    style = {"limits": (-1, 4), "zoom": 2, "colours": known | free}
-    picture = figures.overlay(ground, labels, fill=0.35, **style)
-    return {"instances": picture, "scale": scale}
-
-
 # %%
-def frame(cut):
-    """Show instances in one plane at the nearest stored threshold."""
-    cut = min(cuts, key=lambda known: abs(known - cut))
-    volume = (mask > cut).sum() / (truth > 0).sum()
-    line = figures.cursor(quality.axes[0], cut, f"volume × {volume:.2f}")
-    left = explore.Panel(draw_instances(cut), width=300)
-    right = explore.Panel({"scores": quality, "cut": line}, width=330)
-    words = "volume: of the mask, over that of the true cells"
-    return explore.Frame([left, right], words)
-
-
-# %%
+image = model.prepare(stack)
 explore.explorable(
-    frame, {"cut": cuts}, labels={"cut": "mask threshold"},
+    explore.cut_frame(image, divide, truth, spacing, plane, cuts),
+    {"cut": cuts}, labels={"cut": "mask threshold"},
     alt=lambda cut: f"One plane with the instances at mask threshold {cut:g}, "
     "each in a colour; beside it IoU, SEG and MUCov over the threshold",
-    caption="Low thresholds give fat cells, high ones thin cells.",
-)
+    caption="Low thresholds give fat cells, high ones thin cells. IoU: that "
+    "of the whole mask.",
+)  # fmt: skip
 
 # %% [markdown]
-# The curves fall off on both sides, and nothing in S2's answer says where the top is. True masks, by which one could choose,
-# are what we do not have. The pipeline leaves it at 0.5, which is near the top here. Another S2, or another kind of stack, may need another threshold.
+# The curves fall off on both sides, and nothing in S2's answer says where the top is. True masks, by which one could choose, are what
+# we do not have. The pipeline leaves it at 0.5, which is near the top here. Another S2, or another kind of stack, may need another
+# threshold.
 #
 # ## A point without a mask, a mask without a point
 #
@@ -433,7 +327,8 @@ explore.explorable(
 # - **A part of the mask without a point** is dropped. S2's false patches vanish, and so do cells that S1 missed.
 # - **A cell without a point that touches another** goes to that one.
 #
-# Three cells in a row, the first two touching. The points: one for the first cell, none for the second, one 1 µm beside the third, one in the middle of nowhere.
+# Three cells in a row, the first two touching. The points: one for the first cell, none for the second, one 1 µm beside the third, one
+# in the middle of nowhere.
 
 # %%
 cells = np.repeat([0, 1, 0, 1, 0], [1, 8, 2, 3, 5]).astype(bool)[None, None]
@@ -443,10 +338,14 @@ for reach in (3.0, 0.5):
     print(f"reach {reach} µm:", *labels[0, 0])
 
 # %% [markdown]
+# Each digit is a voxel. The second cell went to point 1, its neighbour's. Point 2 finds the third cell within 3 µm, and not within
+# 0.5 µm: then the cell is dropped. The last point gets nothing.
+#
 # ## Conglomerates
 #
-# The third rule is the failure that the paper shows in the last picture of its figure 4: cells in a heap, S2 gives one patch, S1 misses one of them, and the "instances
-# labels become fused". Take our crowded stack, with the true mask this time, and delete the point of one cell that touches others.
+# The third rule is the failure that the paper shows in the last picture of its figure 4: cells in a heap, S2 gives one patch, S1
+# misses one of them, and the "instances labels become fused". Take our crowded stack, with the true mask this time, and delete the
+# point of one cell that touches others.
 
 # %%
 without = int(np.argmin(nearest))  # a cell with a close neighbour
@@ -461,8 +360,7 @@ where = int(np.rint(stack.centres[without, 0]))
 pair = {"truth": truth, "one point missing": fused}
 figures.show(
     figures.comparison(
-        model.prepare(stack), pair, spacing, where, reference="truth",
-        limits=(-1, 4),
+        image, pair, spacing, where, reference="truth", limits=(-1, 4)
     ),
     alt="One plane three times: the image; the true cells in colour; the "
     "result with one point missing, where one region now covers two cells, a "
@@ -472,8 +370,9 @@ figures.show(
 )
 
 # %% [markdown]
-# Nothing in this step can notice. The patch is too large for one cell, perhaps; but cells differ in size. The remedy lies before it: S1 must find the cell. Does S1 fail
-# more often in heaps? Count, at the model's own threshold, in loose and in packed stacks with cells of the same sizes:
+# Nothing in this step can notice. The patch is too large for one cell, perhaps; but cells differ in size. The remedy lies before it: S1
+# must find the cell. Does S1 fail more often in heaps? Count, at the model's own threshold, in loose and in packed stacks with cells
+# of the same sizes:
 
 # %%
 def counts(**settings):
@@ -495,8 +394,8 @@ print("packed: recall below 0.96:", packed[1] < 0.96)
 print("packed: precision above 0.98:", packed[0] > 0.98)
 
 # %% [markdown]
-# It does. In the loose stacks it finds the cells, in the packed ones it misses some and invents next to none. In a packed stack a missed cell has
-# neighbours, and goes to them.
+# It does. In the loose stacks it finds the cells, in the packed ones it misses some and invents next to none. In a packed stack a
+# missed cell has neighbours, and goes to them.
 #
 # ## An embryo
 #
@@ -527,8 +426,9 @@ figures.show(
 )
 
 # %% [markdown]
-# The nuclei of an embryo do not touch: cells do, but only nuclei glow. With a perfect mask, counting parts would be enough, and this chapter would be superfluous. The watershed
-# earns its place when a mask is blurred over a gap, and in bright field, where whole cells are outlined and touch.
+# The nuclei of an embryo do not touch: cells do, but only nuclei glow. With a perfect mask, counting parts would be enough, and this
+# chapter would be superfluous. The watershed earns its place when a mask is blurred over a gap, and in bright field, where whole
+# cells are outlined and touch.
 #
 # ## What we saw
 #
@@ -540,14 +440,170 @@ figures.show(
 #
 # ## To go further
 #
-# Other landscapes are possible: the image itself, S1's map turned over, S2's probability. Other ways to divide need no points at all: *flow fields* (Cellpose, Stringer
-# et al. 2021), where every voxel learns in which direction its cell's middle lies, or *star-convex* shapes (Schmidt et al. 2018). They need outlines to learn
-# from.
+# Other landscapes are possible: the image itself, S1's map turned over, S2's probability. Other ways to divide need no points at
+# all: *flow fields* (Cellpose, Stringer et al. 2021), where every voxel learns in which direction its cell's middle lies, or
+# *star-convex* shapes (Schmidt et al. 2018). They need outlines to learn from. And a rule that notices fused cells from the labels
+# alone, without accusing honest large ones, would be worth having.
 #
 # ## Exercises
 #
-# 1. Use `-likelihood` as the landscape: call `watershed(-likelihood, markers, mask=...)` from scikit-image. Does it beat *depth* on the crowd?
-# 2. In `table`, set `core=8` for points off by 3 µm. Why does sinking too much harm?
-# 3. A merged peak keeps the highest of its scores. Find two peaks for which their mean would have been a different decision at threshold 0.5.
-# 4. `min_volume` removes small instances. Which of SEG and MUCov can it raise, and which one can it only lower?
-# 5. Write a rule that notices fused cells from the labels alone. On the crowd with missing points, how many does it find, and how many honest cells does it accuse?
+# Each check tries your answer on small inputs and says what is wrong. `checks.hint("merged", 1)` gives the first of three hints.
+#
+# ### Exercise 1: merge and count
+#
+# Write `my_merged(points, scores, spacing, radius)` without `merge_peaks`. `points` (N, 3) are rows (z, y, x) in voxels, `scores` (N,)
+# their weights, `spacing` (z, y, x) and `radius` in µm. Merge the two closest peaks while they are less than `radius` apart. A merged
+# peak lies at the mean of all peaks that went into it, weighted by their scores. Return two arrays: the points that are left, (M, 3)
+# in voxels in any order, and how many peaks went into each, (M,).
+
+
+# %% tags=["exercise", "hide-input"]
+def my_merged(points, scores, spacing, radius):
+    """Return merged points (M, 3) and their counts (M,)."""
+    ### BEGIN SOLUTION
+    points = [np.array(point, dtype=float) for point in points]
+    weights, counts = list(scores), [1] * len(points)
+    while len(points) > 1:
+        pairs = [(i, j) for i in range(len(points)) for j in range(i)]
+        apart = [
+            np.linalg.norm((points[i] - points[j]) * np.array(spacing))
+            for i, j in pairs
+        ]
+        if min(apart) >= radius:
+            break
+        i, j = pairs[np.argmin(apart)]  # j < i
+        total = weights[i] + weights[j]
+        points[j] = weights[i] * points[i] + weights[j] * points[j]
+        points[j] /= total
+        weights[j], counts[j] = total, counts[i] + counts[j]
+        del points[i], weights[i], counts[i]
+    return np.array(points), np.array(counts)
+    ### END SOLUTION
+
+
+# %%
+checks.merged(my_merged)
+
+# %% [markdown]
+# ### Exercise 2: larger springs
+#
+# A marker of one voxel is easily misplaced. Write `my_ball_markers(mask, points, spacing, radius)`: `mask` is bool (Z, Y, X), `points`
+# (N, 3) in voxels, perhaps between them, `radius` in µm. Return integers (Z, Y, X): every voxel of the mask at most `radius` from
+# point $i$ (0, 1, …) gets the number $i + 1$, where two balls overlap that of the nearer point, and everything else 0.
+
+
+# %% tags=["exercise", "hide-input"]
+def my_ball_markers(mask, points, spacing, radius):
+    """Return a marker for each point, (Z, Y, X) int."""
+    ### BEGIN SOLUTION
+    voxels = np.moveaxis(np.indices(mask.shape), 0, -1)
+    apart = np.array([
+        np.linalg.norm((voxels - point) * np.array(spacing), axis=-1)
+        for point in points
+    ])  # (N, Z, Y, X) µm  # fmt: skip
+    near = mask & (apart.min(axis=0) <= radius)
+    return np.where(near, apart.argmin(axis=0) + 1, 0)
+    ### END SOLUTION
+
+
+# %%
+checks.ball_markers(my_ball_markers)
+
+# %% [markdown]
+# ### Exercise 3: too small to be a cell
+#
+# Write `my_large_enough(labels, spacing, min_volume)`. It returns the labels (Z, Y, X) without the instances of less than `min_volume`
+# µm³. Those become background, all others keep their numbers.
+
+
+# %% tags=["exercise", "hide-input"]
+def my_large_enough(labels, spacing, min_volume):
+    """Return the labels without small instances."""
+    ### BEGIN SOLUTION
+    numbers, voxels = np.unique(labels, return_counts=True)
+    small = numbers[voxels * np.prod(spacing) < min_volume]
+    return np.where(np.isin(labels, small), 0, labels)
+    ### END SOLUTION
+
+
+# %%
+checks.large_enough(my_large_enough)
+
+# %% [markdown]
+# ### Exercise 4: predict, then run
+#
+# You remove small instances from a result, as in exercise 3. Which of the two scores can that ever raise? The last cell tries it on
+# all tips of the noisy map, without merging.
+
+# %% tags=["exercise", "hide-input"]
+my_raised = None  # "SEG", "MUCov", "both" or "neither"
+### BEGIN SOLUTION
+my_raised = "MUCov"
+### END SOLUTION
+
+# %%
+checks.raised(my_raised)
+
+# %%
+before = assign_instances(mask, tips, spacing, heights)
+after = assign_instances(mask, tips, spacing, heights, min_volume=300)
+for name in ("SEG", "MUCov"):
+    change = evaluate(after, truth)[name] - evaluate(before, truth)[name]
+    print(name, "rises" if change > 0 else "does not rise")
+
+# %% [markdown]
+# ### Exercise 5: break it
+#
+# Two cells, discs of radius 5 voxels in a plane (1, 31, 41), voxels of 1 µm. Their points are their centres, (0, 15, 12) and
+# (0, 15, 28). Write `my_greedy_mask()`: a bool mask (1, 31, 41) that holds all of both cells, but is wrong elsewhere, so that
+# `assign_instances(mask, points, (1, 1, 1))` goes wrong: of the mask's voxels nearer to the second point than to the first, more than
+# half go to the first.
+
+
+# %% tags=["exercise", "hide-input"]
+def my_greedy_mask():
+    """Return a mask, (1, 31, 41) bool, that lets cell 1 swallow."""
+    ### BEGIN SOLUTION
+    y, x = np.mgrid[:31, :41]
+    deep = (y - 15) ** 2 + (x - 17) ** 2 <= 14**2
+    second = (y - 15) ** 2 + (x - 28) ** 2 <= 5**2
+    return (deep | second)[None]
+    ### END SOLUTION
+
+
+# %%
+checks.greedy_mask(my_greedy_mask)
+
+# %% [markdown]
+# ### Exercise 6: explain this picture
+#
+# The large and the small cell again, twice with the point of the small one moved to its rim. Why is the small cell lost in the second
+# picture? Why not in the third? And which point could still not be saved?
+
+# %%
+off = centres + [(0, 0, 0), (0, 7, 0)]
+found = both > 0
+shown = {
+    "point in the middle": assign_instances(found, centres, cubes),
+    "at the rim, nothing sunk": assign_instances(found, off, cubes, core=0.1),
+    "at the rim, 3 µm sunk": assign_instances(found, off, cubes),
+}
+figures.show(
+    figures.panels(
+        dict.fromkeys(shown, 1.0 * found), cubes, 6, labels=shown,
+        limits=dict.fromkeys(shown, (0, 2)), fill=0.5,
+    ),
+    alt="Three times two touching discs. First and third: the large one blue, "
+    "the small one orange. Second: both blue",
+    caption="Landscape depth. Blue: first cell. Orange: second cell.",
+)  # fmt: skip
+
+# %% [markdown]
+# <details class="bfs-solution"><summary>Answer, and how to mark it</summary>
+#
+# The moved point stands high on the slope, near the rim. Before the level reaches it, the large cell's water has come over the neck and
+# filled the small valley: only a drop is left for the point (one point). Sinking puts the surroundings of every marker below
+# everything else, so both springs start at once, and the small one already holds its valley when the other water arrives (one point).
+# No sinking helps a point that lies on the wrong cell, or a cell without a point (one point).
+#
+# </details>

@@ -196,7 +196,8 @@ def picture(planes: Mapping[str, np.ndarray], alt: str, caption: str = "") -> fi
     shown = {title: np.atleast_2d(np.asarray(plane, dtype=float)) for title, plane in planes.items()}
     low = min(plane.min() for plane in shown.values())
     high = max(max(plane.max() for plane in shown.values()), low + 1e-9)
-    figure = Figure(figsize=(2.2 * len(shown), 2.5), layout="constrained")
+    tall = max(plane.shape[0] / plane.shape[1] for plane in shown.values())
+    figure = Figure(figsize=(2.2 * len(shown), 0.4 + 2.1 * min(max(tall, 0.15), 1.0)), layout="constrained")
     for axes, (title, plane) in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True):
         axes.imshow(plane, cmap="gray", vmin=low, vmax=high)
         axes.set(title=title, xticks=[], yticks=[])

@@ -122,9 +122,11 @@ def _markers(
     return array(run(answer, mask, np.array(points, dtype=float), spacing, radius), shape, "the markers")
 
 
-def _row(given: np.ndarray, expected: str) -> Callable:
-    alt = "Your markers of a row of nine voxels as numbers in squares"
-    return lambda: picture({"your markers": given[None]}, alt, f"A row of voxels of 1 µm. {expected}")
+def _row(given: np.ndarray, told: str, *places: float) -> Callable:
+    """Draw markers in a row of voxels of 1 µm, below the distances to the points."""
+    far = {f"µm to point {i}": abs(np.arange(9.0) - place)[None] for i, place in enumerate(places)}
+    alt = "A row of nine voxels as numbers in squares: the distance to each point, and the markers you return"
+    return lambda: picture(far | {"your markers": given[None]}, alt, f"A row of voxels of 1 µm. {told}")
 
 
 @exercise(
@@ -153,12 +155,12 @@ def ball_markers(answer: Callable) -> Iterator[Property]:
         },
         "one point in the middle of nine voxels of 1 µm, radius 2 µm: mark it and two voxels on either side with 1",
     )
-    yield Property(close(given, true), "a ball of its radius, numbered from 1", said, _row(given, "Radius 2 µm."))
+    yield Property(close(given, true), "a ball of its radius, numbered from 1", said, _row(given, "Radius 2 µm.", 4))
     mask = np.ones(row, dtype=bool)
     mask[..., 5:] = False
     given = _markers(answer, row, [(0, 0, 4)], UNIT, 2.0, mask)[0, 0]
     said = "voxels outside the mask are marked: a marker stays in the mask"
-    shown = _row(given, "The mask is the first five voxels.")
+    shown = _row(given, "The mask is the first five voxels.", 4)
     yield Property(not given[5:].any(), "it stays in the mask", said, shown)
     given = _markers(answer, row, [(0, 0, 2), (0, 0, 5)], UNIT, 3.0)[0, 0]
     true = np.array([1, 1, 1, 1, 2, 2, 2, 2, 2])
@@ -172,7 +174,7 @@ def ball_markers(answer: Callable) -> Iterator[Property]:
         },
         "two points at 2 and 5, radius 3: the nearer point should win where the balls overlap",
     )
-    yield Property(close(given, true), "the nearer point wins", said, _row(given, "Points at 2 and 5, radius 3 µm."))
+    yield Property(close(given, true), "the nearer point wins", said, _row(given, "Radius 3 µm.", 2, 5))
     given = _markers(answer, (5, 1, 1), [(2, 0, 0)], (2.0, 1.0, 1.0), 3.0)[:, 0, 0]
     said = diagnose(
         given, {"planes are 2 µm apart here, and you count them as 1: multiply by the spacing": [1] * 5},
