@@ -14,7 +14,7 @@
 # > - **The paper shows four pictures and no number for bright field**: its cells had clicks and no outlines.
 # > - **A simulator has outlines.** So the same question gets a number, a spread and a control here.
 # > - **Here clicks pay.** A threshold finds next to nothing where cells are transparent.
-# > - **The ball is the rival to beat**, and the paper's loss beats it by less than one would like. Depth is the weak point.
+# > - **The ball is the rival to beat**, and the paper's method is clearly above it in IoU alone. Depth is the weak point.
 # > - **A real embryo in bright field is still out of reach**: copying the labels of the frame before is a strong rival.
 #
 # Do four pictures show that a method works?
@@ -26,7 +26,7 @@
 import numpy as np
 
 import data_download
-from bfs_tutorial import explore, figures, paper, records, simulate
+from bfs_tutorial import checks, explore, figures, paper, records, simulate
 from bfs_tutorial.metrics import contingency_table, evaluate, more_than_half
 from bfs_tutorial.pipeline import BFSNet
 
@@ -38,15 +38,8 @@ from bfs_tutorial.pipeline import BFSNet
 # %%
 FACTS = ["cells", "microscope", "instances", "shape", "z_spacing",
          "crop_slices", "plane", "split", "results_shown"]  # fmt: skip
-values = paper.record()["values"]
-rows = {}
-for name in FACTS:
-    fact = values[f"bright_field.{name}"]
-    value = fact["value"]
-    size = " × ".join(map(str, value)) if isinstance(value, list) else value
-    text = f"{size} {fact.get('unit', '')}".strip()
-    rows[fact["what"]] = {"the paper says": text}
-figures.score_table(rows, header="what", caption="The bright-field set, §4.1")
+table = paper.facts("bright_field", FACTS)
+figures.score_table(table, header="what", caption="The bright-field set, §4.1")
 
 # %% [markdown]
 # "Without instance labels in this dataset, we evaluate our results [...] qualitatively": four pictures, three good ones and one in which cells that touch have fused. The stacks
@@ -63,33 +56,33 @@ figures.score_table(rows, header="what", caption="The bright-field set, §4.1")
 # %%
 model = BFSNet.pretrained("bright-field")
 crowd = {"number": 40, "radii": (5.0, 9.0), "touching": 1.0}
-stacks = dict(
-    zip("ABC", simulate.dataset("bright-field", 3, 6000), strict=True)
-)
+three = simulate.dataset("bright-field", 3, 6000)
+stacks = dict(zip("ABC", three, strict=True))
 stacks["crowded"] = simulate.dataset("bright-field", 1, 6000, **crowd)[0]
+
+# %%
 found = {
     name: figures.match_colours(model.predict(stack).labels, stack.labels)
     for name, stack in stacks.items()
 }
+images = {name: stack.image for name, stack in stacks.items()}
 spacing = stacks["A"].spacing
 
 # %%
-images = {name: stack.image for name, stack in stacks.items()}
-second = {f"{name}: BFS-Net": stack.image for name, stack in stacks.items()}
+outlined = {f"{name}: BFS-Net": labels for name, labels in found.items()}
+twice = images | dict(zip(outlined, images.values(), strict=True))
 figures.show(
-    figures.panels(
-        images | second, spacing, 8, fill=0.25,
-        labels={f"{name}: BFS-Net": labels for name, labels in found.items()},
-    ),
+    figures.panels(twice, spacing, 8, fill=0.25, labels=outlined),
     alt="Four bright-field planes, cells as faint discs with rings; below, "
     "the same with an outline in another colour around each cell. In the "
     "crowded one some outlines cover two cells or none",
     caption="One plane of four stacks, and what BFS-Net makes of it, from "
     "clicks alone. Our version of the paper's Figure 4.",
-)  # fmt: skip
+)
 
 # %% [markdown]
-# Cells that lie higher or lower show a small cap here, or nothing. Looks fine? Now use what the paper did not have. Which true cells are missed, and which predictions cover more than half of two cells at once?
+# Cells that lie higher or lower show a small cap here, or nothing. Looks fine? Now use what the paper did not have: the truth. Which true cells are *missed*, that is, no prediction
+# covers more than half of them? And which predictions are *fused*: they cover more than half of two cells at once?
 
 
 # %%
@@ -101,13 +94,15 @@ def diagnose(labels, truth):
     return evaluate(labels, truth) | {"missed": missed, "fused": fused}
 
 
+# %%
 report = {
     name: diagnose(labels, stacks[name].labels)
     for name, labels in found.items()
 }
 seg = {name: row["SEG"] for name, row in report.items()}
-lost = {name: row["n_truth"] - row["n_predicted"] for name, row in report.items()}
-print("the crowded stack has the lowest SEG:", min(seg, key=seg.get) == "crowded")
+lost = {n: row["n_truth"] - row["n_predicted"] for n, row in report.items()}
+lowest = min(seg, key=seg.get)
+print("the crowded stack has the lowest SEG:", lowest == "crowded")
 print("ordinary stacks: cells lost at most 1:", all(lost[n] <= 1 for n in "ABC"))
 print("crowded stack: cells lost more than 3:", lost["crowded"] > 3)
 
@@ -126,6 +121,7 @@ def grey(name, z):
     return (np.round(scaled * 31) * 8).astype(np.uint8)
 
 
+# %% tags=["hide-input"]
 def tint(labels, z):
     """Instances in their colours on white, to be multiplied with a plane."""
     colours = figures.label_colours(labels)
@@ -134,19 +130,23 @@ def tint(labels, z):
     return figures.overlay(inside, labels[z], **style)
 
 
+# %% tags=["hide-input"]
+def words_of(row):
+    """The scores of one stack in a line."""
+    scores = " · ".join(f"{m} {row[m]:.2f}" for m in records.METRICS)
+    return f"{scores} · missed {row['missed']} · fused {row['fused']}"
+
+
 def frame(name, z):
     """Image, prediction and truth in one plane."""
-    image, truth = grey(name, z), stacks[name].labels
-    row = report[name]
-    words = " · ".join(f"{m} {row[m]:.2f}" for m in records.METRICS)
-    words += f" · missed {row['missed']} · fused {row['fused']}"
-    layers = {"BFS-Net": tint(found[name], z), "truth": tint(truth, z)}
-    panels = [explore.Panel({"image": image}, "image", 210)]
+    image, true = {"image": grey(name, z)}, stacks[name].labels
+    layers = {"BFS-Net": tint(found[name], z), "truth": tint(true, z)}
+    panels = [explore.Panel(image, "image", 210)]
     panels += [
-        explore.Panel({"image": image, key: layer}, key, 210, multiply=True)
+        explore.Panel(image | {key: layer}, key, 210, multiply=True)
         for key, layer in layers.items()
     ]
-    return explore.Frame(panels, words)
+    return explore.Frame(panels, words_of(report[name]))
 
 
 # %%
@@ -171,13 +171,15 @@ explore.explorable(
 truth = stacks["A"].labels
 largest = int(np.bincount(truth[truth > 0]).argmax())
 y = int(np.mean(np.nonzero(truth == largest)[1]))
-side = {"BFS-Net": found["A"], "truth": truth}
-turned = {name: np.moveaxis(volume, 1, 0) for name, volume in side.items()}
+side = {"image": images["A"], "BFS-Net": found["A"], "truth": truth}
+side = {name: np.moveaxis(volume, 1, 0) for name, volume in side.items()}
+turned = (spacing[1], spacing[0], spacing[2])  # the section is (y, z, x)
+
+# %%
 figures.show(
     figures.comparison(
-        np.moveaxis(images["A"], 1, 0), turned,
-        (spacing[1], spacing[0], spacing[2]), y,
-        reference="truth", columns=1, title="image, x to the right, z down",
+        side.pop("image"), side, turned, y, reference="truth", columns=1,
+        title="image, x to the right, z down",
     ),
     alt="A vertical section: bright and dark columns above and below cells; "
     "predicted outlines reach the right place, their tops and bottoms differ "
@@ -197,6 +199,7 @@ def radius(labels, number):
     return (volume * 3 / (4 * np.pi)) ** (1 / 3)
 
 
+# %%
 pairs = np.array([
     (radius(stacks[name].labels, n), radius(found[name], n))
     for name in "ABC" for n in np.unique(found[name])[1:]
@@ -219,17 +222,14 @@ print("small cells mostly drawn too large:", too_large > 0.5)
 
 # %%
 SHOWN = ["threshold", "voronoi-otsu", "ball", "pseudo", "class",
-         "full-printed", "full", "ours", "star", "supervised", "qcanet",
-         "mask-rcnn"]  # fmt: skip
+         "full-printed", "full", "ours", "ours-x2", "star", "supervised",
+         "supervised-x2", "qcanet", "mask-rcnn"]  # fmt: skip
+DATA = "simulated-bright-field"
 METRICS = list(records.METRICS)
+simulated = records.load(DATA, rows=SHOWN)
 
 
-def load(data, rows):
-    """The rows of a data set that have records."""
-    everything = records.load(data)
-    return {row: everything[row] for row in rows if row in everything}
-
-
+# %%
 def table(found, caption):
     """Scores with their spread, the seeds, and what each row was shown."""
     rows = records.summary(found)
@@ -240,18 +240,14 @@ def table(found, caption):
     return figures.score_table(rows, columns, caption=caption)
 
 
-simulated = load("simulated-bright-field", SHOWN)
+# %%
 table(simulated, "Simulated bright field, held out: mean ± spread over seeds")
 
 # %%
-seeds = {
-    runs[0]["title"]: {m: records.per_stack(runs, m).mean(axis=1)
-                       for m in METRICS}
-    for runs in simulated.values()
-}  # fmt: skip
 bold = [simulated[row][0]["title"] for row in ("ball", "full", "ours")]
+drawn = {row: runs for row, runs in simulated.items() if "x2" not in row}
 figures.show(
-    figures.bars(seeds, highlight=bold),
+    figures.bars(records.seed_means(drawn), highlight=bold),
     alt="Bars in three panels: threshold methods near zero; ball, pseudo "
     "labels and the paper's rows in the middle; ours and the fully "
     "supervised rows highest",
@@ -268,9 +264,10 @@ figures.show(
 # - **Ours** uses the same clicks. Transport of intensity turns the stack into a picture of phase in which cells are bright in their own plane only, and a star-convex search draws the outlines that S2 learns
 #   from (see *Beyond the paper*).
 # - **The search without S2** stands higher still: at S1's centres, on the test stack itself, with no second network to blur what it found.
-# - **Full masks**, at the same number of steps, are no better than that. Depth is hard for them, too; with twice the steps they get ahead (the rows "x2" in the records).
+# - **Full masks**, at the same number of steps, are no better than ours. Depth is hard for them, too. With twice the steps for both they stand a little above ours, about level with the search.
 #
-# Which of these steps are more than luck? As in the chapter on fluorescence: paired differences on the same stacks and seeds, drawn again ten thousand times.
+# Which of these steps are more than luck? As in the chapter on fluorescence: paired differences on the same stacks and seeds, drawn again ten thousand times. The interval is the middle
+# of these draws; if it holds zero, the sign is not settled.
 
 # %%
 ORDER = {"ball → class": ("ball", "class"),
@@ -279,31 +276,23 @@ ORDER = {"ball → class": ("ball", "class"),
          "class → full": ("class", "full"), "ball → full": ("ball", "full"),
          "full → ours": ("full", "ours"), "ours → star": ("ours", "star"),
          "ours → full masks": ("ours", "supervised")}  # fmt: skip
-steps = {
-    name: {m: records.paired_difference(simulated, better, worse, m)
-           for m in METRICS}
-    for name, (worse, better) in ORDER.items()
-}  # fmt: skip
+steps = records.steps(simulated, ORDER)
+
+# %%
 figures.show(
     figures.intervals(steps, x_label="gain from the first to the second"),
     alt="Gains with intervals for eight steps: the steps of the paper are "
     "small, several hold zero; the step to ours is the largest",
-    caption="Mean paired difference and 95 % bootstrap interval. Blue: above "
-    "zero; orange: below; grey: not settled.",
+    caption=f"Mean paired difference and {records.INTERVAL:.0%} bootstrap "
+    "interval. Blue: above zero; orange: below; grey: not settled.",
 )
 
 # %%
-def verdict(mean, low, high):
-    return "gains" if low > 0 else "loses" if high < 0 else "is not clear"
-
-
-words = {
-    name: {m: verdict(*row[m]) for m in METRICS} for name, row in steps.items()
-}
-figures.score_table(words, METRICS, header="step", caption="The same in words")
 paths = [name for name in steps if not name.startswith("ball")]
 largest_step = max(paths, key=lambda name: steps[name]["IoU"][0])
 print("the largest gain in IoU:", largest_step)
+words = records.in_words(steps)
+figures.score_table(words, METRICS, header="step", caption="The same in words")
 
 # %% [markdown]
 # The boundary loss, the paper's main idea, gains a little here, far less than on fluorescent nuclei; as printed, nothing. *The boundary loss* shows why: the Laplacian of a transparent cell is strong in the whole column above and below it,
@@ -311,50 +300,31 @@ print("the largest gain in IoU:", largest_step)
 #
 # ## One choice at a time
 #
-# Each panel changes one setting, on simulated validation stacks that are not those of the table.
+# Each panel changes one setting, on simulated validation stacks that are not those of the table. Each point is one
+# seed, so believe a fall to nothing, and not a small step.
 
 # %%
 CHOICES = {"λ": "lambda", "σ": "sigma", "scale of the edges": "scale",
            "kind of edge": "edge", "reduction": "reduction",
            "cut of a response": "response-threshold",
            "cut of S2's mask": "mask-threshold",
-           "error of a click": "click-noise",
            "density": "density"}  # fmt: skip
-
-
-def sweeps(names, data="simulated-bright-field"):
-    """The recorded ablations by title: values, scores by metric, units."""
-    folder, series, units = records.ABLATIONS / data, {}, {}
-    for title, name in names.items():
-        if any(folder.glob(f"{name}-seed*.json")):
-            runs = records.load_ablation(name, data)
-            values = ["as is" if v == "none" else v for v in records.curve(runs)[0]]
-            scores = {m: records.curve(runs, m)[1] for m in METRICS}
-            scores["volume"] = [[p["volume"] for p in r["points"]] for r in runs]
-            series[title], units[title] = (values, scores), runs[0]["unit"]
-    return series, units
-
+series, units = records.ablations(CHOICES, DATA)
 
 # %%
-series, units = sweeps(CHOICES)
 figures.show(
-    figures.sweeps(series, units=units, limits=(0, 1.5)),
-    alt="Small panels of scores and volume: against λ, σ, scale of the edges, LoG or "
-    "gradient, mean or ratio, two thresholds, error of clicks, and density",
-    caption="Bands: from the lowest to the highest seed. Volume: that of the "
-    "masks, divided by the true one.",
-) if series else None
+    figures.sweeps(series, units=units, limits=(0, 2.4)),
+    alt="Small panels of scores and volume: against λ, σ, scale of the "
+    "edges, LoG or gradient, mean or ratio, two thresholds, and density",
+    caption="One seed. Volume: that of the masks, divided by the true one.",
+)
 
 # %%
-ranges = {}
-for title, (values, scores) in series.items():
-    mean = scores["SEG"].mean(axis=0)
-    ranges[title] = {"best at": str(values[int(mean.argmax())]),
-                     "best SEG": mean.max(), "worst SEG": mean.min()}  # fmt: skip
+ranges = records.best_and_worst(series)
 figures.score_table(
     ranges, header="choice", beside=list(ranges), decimals=2,
     caption="Validation stacks: what each choice can win or lose",
-) if ranges else None  # fmt: skip
+)  # fmt: skip
 
 # %% [markdown]
 # - **λ**: as a mean, the loss rewards short outlines. That helps where masks are too large. Watch the volume: on these stacks they are too small already, and the loss costs.
@@ -364,7 +334,6 @@ figures.score_table(
 # - **Reduction**: the ratio follows any edge, also that of a shadow.
 # - **Cut of a response**: it decides how large all cells are. Points cannot tell; validation stacks with known outlines did.
 # - **Cut of S2's mask**: the network is unsure along z, so the cut moves the tops and bottoms of cells.
-# - **Error of a click**: a click in the wrong plane teaches the wrong depth.
 # - **Density**: what the fourth picture shows, as a curve. More cells, more shadows on each other.
 #
 # ## A real one: an embryo in bright field
@@ -376,18 +345,16 @@ figures.score_table(
 # - **Neighbouring frames are alike.** So the control does not look at any image: it hands in the labels of the frame before.
 
 # %%
-embryo = load(
-    "embryo-bright-field",
-    ["copy", "threshold", "voronoi-otsu", "ball", "pseudo", "full", "star",
-     "supervised"],
-)  # fmt: skip
+ROWS = ["copy", "threshold", "voronoi-otsu", "ball", "pseudo", "full",
+        "star", "supervised"]  # fmt: skip
+embryo = records.load("embryo-bright-field", rows=ROWS)
 table(embryo, "Mouse embryo in bright field, third frame, against FL2-Net's "
       "stored labels: mean ± spread over seeds")  # fmt: skip
 
 # %%
 seg = {row: records.mean_and_spread(runs, "SEG")[0]
        for row, runs in embryo.items()}  # fmt: skip
-for control in [row for row in ("copy", "ball") if row in seg]:
+for control in ("copy", "ball"):
     better = [row for row in seg if seg[row] > seg[control]]
     print(f"above {control!r} in SEG:", ", ".join(better) or "none")
 
@@ -428,7 +395,69 @@ else:
 #
 # ## Exercises
 #
-# 1. In the explorable, find a cell that is missed in the crowded stack. In which planes is it in focus? Is its neighbour too large there?
-# 2. Move all predictions of stack A down by one plane (`np.roll`). How much SEG does one plane cost?
-# 3. Draw a ball of the mean true radius at each true centre of stack A. Which part of the gap between the ball row and 1 is detection, which is shape?
-# 4. Which row of the embryo table would change most if the test frame were taken from another embryo? Say why before you look at the records.
+# Two are checked on inputs of their own, so no record and no network is needed. `checks.hint("plane_cost", 1)` gives a hint, 2 and 3 say
+# more.
+
+# %% [markdown]
+# ### Exercise 1: what one plane costs
+#
+# Write `my_plane_cost(labels, truth, planes=1)`. Both are whole-number arrays (Z, Y, X), 0 is background. Move the whole prediction down by
+# `planes` (0 or more, fewer than Z), towards larger z. Empty planes enter at the top, and what leaves the stack at the bottom is gone.
+# Return SEG before minus SEG after: positive if the move costs. `evaluate(labels, truth)["SEG"]` may be used.
+# Then try `my_plane_cost(found["A"], truth)`: how many planes of error can a good score bear?
+
+# %% tags=["exercise", "hide-input"]
+def my_plane_cost(labels, truth, planes=1):
+    """SEG that is lost when a prediction moves down by some planes."""
+    ### BEGIN SOLUTION
+    moved = np.zeros_like(labels)
+    moved[planes:] = labels[: len(labels) - planes]
+    before, after = (evaluate(x, truth)["SEG"] for x in (labels, moved))
+    return before - after
+    ### END SOLUTION
+
+
+# %%
+checks.plane_cost(my_plane_cost)
+
+# %% [markdown]
+# ### Exercise 2: above the control, every time
+#
+# A mean over seeds can be above the control because of one lucky seed. Write `my_above_control(found, control, metric)`. `found` has the
+# form of `embryo` above: for each row a list of records, one a seed. A record is a dictionary; `record["seed"]` is its seed, and
+# `record["stacks"][name][metric]` one score. All rows have the same seeds, but not always in the same order. Return the *set* of rows whose
+# mean over stacks is above that of the control in **every** seed. Equal is not above.
+
+# %% tags=["exercise", "hide-input"]
+def my_above_control(found, control, metric):
+    """The rows that beat the control in every seed, as a set."""
+    ### BEGIN SOLUTION
+    means = {}
+    for row, runs in found.items():
+        means[row] = {
+            run["seed"]: np.mean([s[metric] for s in run["stacks"].values()])
+            for run in runs
+        }
+    least = means[control]
+    return {row for row, own in means.items()
+            if all(own[seed] > least[seed] for seed in least)}  # fmt: skip
+    ### END SOLUTION
+
+
+# %%
+checks.above_control(my_above_control)
+
+# %% [markdown]
+# ### Exercise 3: explain
+#
+# Look at the embryo table again. Suppose the test frame came from another embryo at the same stage. Which row would change most, and which
+# rows hardly at all? What would you then compare the networks with?
+#
+# <details class="bfs-solution"><summary>Answer, and how to mark it</summary>
+#
+# The copy falls most: its labels sit where other nuclei were, in another embryo. The thresholds hardly change; they are near zero
+# already. The networks probably fall too, since two frames of one film taught them one embryo, its light and its places. The control
+# that is left is the ball. A point for the copy with its reason, one for the networks, one for naming the ball. Answers that say "the
+# networks do not change" forget that neighbouring frames are alike for training, too.
+#
+# </details>
