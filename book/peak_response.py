@@ -279,7 +279,7 @@ shown = {name: m[view] / m.max() for name, m in shown.items()}
 figures.show(
     figures.panels(
         shown, spacing, plane, kinds="map", labels=edge[view],
-        limits=dict.fromkeys(shown, (0, 0.55)),
+        limits=dict.fromkeys(shown, (-0.05, 0.58)),
     ),
     alt="Three maps of one peak with the outline of its cell: the peak "
     "response is a patch with a bright core, mostly inside; guided and "
@@ -586,16 +586,16 @@ print("S1's likelihood there is below 0.1:", likelihood[tuple(beside)] < 0.1)
 figures.show(
     figures.panels(
         {"image": image[view], "response": lost[view] / lost.max()}, spacing,
-        plane, kinds={"response": "map"}, labels=edge[view],
-        points=(beside - [0, y - 30, x - 30])[None],
+        plane, kinds={"response": "map"}, limits={"response": (-0.05, 1.1)},
+        labels=edge[view], points=(beside - [0, y - 30, x - 30])[None],
     ),
     alt="Left a cell with a click just left of its outline; right the "
-    "response from there: a patch around the click, half of it in the cell",
+    "response from there: a small patch on the edge of the cell",
     caption=f"Dot: the click. The map adds up to {lost.sum():.2f}.",
 )  # fmt: skip
 
 # %% [markdown]
-# S1 says "no centre here", and yet the map adds up to 1 and fills part of the cell. What does this map tell? What would it become among the pseudo
+# S1 says "no centre here", and yet the map adds up to 1. What does this map tell? What would it become among the pseudo
 # labels? And which step of the chapter saves us from it?
 #
 # <details class="bfs-solution"><summary>Answer, and how to mark it</summary>
