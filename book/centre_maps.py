@@ -221,7 +221,7 @@ explore.explorable(
     start={"k": 2, "d_m": 8}, units={"d_m": "µm"},
     alt=lambda k, d_m, border: f"Centre map of two touching cells, k = {k}, "
     f"d_m = {d_m} µm, border {border}; its values on the line through both",
-    caption="Two touching cells with their outlines; dots: clicks. Right: the "
+    caption="Two touching cells with their outlines; dots: clicks. Curve: the "
     "values along the white line, one step for each voxel. Turn the border "
     "off, and the valley between the tips fills up.",
 )

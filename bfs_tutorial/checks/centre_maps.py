@@ -50,9 +50,9 @@ def centre_map(answer: Callable) -> Iterator[Property]:
     x = np.abs(np.arange(9) - 4.0)
     true = np.where(x <= 3, np.exp(-2 * x / 3), 0)
     drawn = lambda: picture(  # noqa: E731
-        {"your map": one[None], "1 at the click, falling, 0 beyond 3": (x <= 3)[None] * 1.0},
+        {"your map": one[None].round(1), "1 at the click, falling, 0 beyond 3": (x <= 3)[None] * 1.0},
         "Your map of one click in a row of nine voxels, and the voxels in which it may differ from 0",
-        "One click in the middle of a row, voxels of 1 µm, d_m = 3 µm.",
+        "One click in the middle of a row, voxels of 1 µm, d_m = 3 µm. Values rounded.",
     )
     yield Property(close(one[4], 1), "it is 1 on a click", f"on the click itself the map is {one[4]:.3g}, not 1", drawn)
     beyond = "voxels farther than d_m from the click are not 0"
@@ -73,9 +73,9 @@ def centre_map(answer: Callable) -> Iterator[Property]:
     summed = "between two clicks the map is too high: take the nearest click, do not add up"
     said = summed if (two > both + 1e-6).any() else "around two clicks the map is too low: each keeps its own blob"
     drawn = lambda: picture(  # noqa: E731
-        {"your map": two[None], "µm to the nearest click": nearest[None]},
+        {"your map": two[None].round(1), "µm to the nearest click": nearest[None]},
         "Your map of two clicks in a row of nine voxels, and the distance of each voxel to the nearest click",
-        "Clicks in voxels 2 and 5 of a row: only the distance to the nearest one counts.",
+        "Clicks in voxels 2 and 5 of a row: only the distance to the nearest one counts. Values rounded.",
     )
     yield Property(close(two, both), "the nearest of several clicks decides", said, drawn)
     half = array(run(answer, ROW, [(0, 0, 3.5)], UNIT, d_m=3.0, k=2.0), ROW)[0, 0]
