@@ -252,7 +252,7 @@ def copy_data(folder: Path) -> None:
     if not data_download.is_available(DATA):
         tqdm.write(f"without {DATA}, which is not on this machine: the chapters will take simulated stacks")
         return
-    data_download.fetch(DATA, to=folder, progress=False)
+    shutil.copytree(data_download.fetch(DATA, progress=False), folder / DATA)
 
 
 # ---- the command line ----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = ("book", "lab", "test")  # what environment.yml holds beside the package's own dependencies
 CONDA_NAMES = {"torch": "pytorch"}  # packages whose name on conda-forge is another one
-PIP_ONLY = {"axe-playwright-python", "playwright", "py-ctcmetrics"}  # packages that conda-forge may not have under their name
+PIP_ONLY = {"axe-playwright-python", "playwright", "py-ctcmetrics"}  # conda-forge may not have them under their name
 
 
 def read_project(root: Path = ROOT) -> dict:

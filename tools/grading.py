@@ -14,11 +14,12 @@ import os
 import resource
 import signal
 import socket
+import symtable
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -89,7 +90,18 @@ def statements(notebook: NotebookNode) -> tuple[list[Statement], dict[str, str]]
             found += map(as_statement, ast.parse(magic.transform_cell(cell.source)).body)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             broken[cell.source] = f"line {getattr(error, 'lineno', '?')}: {getattr(error, 'msg', error)}"
-    return found, broken
+    imported = {name for statement in found if is_import(statement) for name in statement.binds}
+    return [without_modules(statement, imported) for statement in found], broken
+
+
+def is_import(statement: Statement) -> bool:
+    """Say whether a statement imports something."""
+    return isinstance(statement.node, (ast.Import, ast.ImportFrom))
+
+
+def without_modules(statement: Statement, imported: set[str]) -> Statement:
+    """Return a call such as np.testing.assert_equal(a, b) as one that changes no module."""
+    return replace(statement, binds=statement.binds - imported) if isinstance(statement.node, ast.Expr) else statement
 
 
 def as_statement(node: ast.stmt) -> Statement:
@@ -106,7 +118,20 @@ def as_statement(node: ast.stmt) -> Statement:
             stored.add(part.name)
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         stored = {node.name}  # what its body stores is its own
-    return Statement(node, frozenset(stored), frozenset(name.id for name in names if isinstance(name.ctx, ast.Load)))
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
+        stored |= {name.id for name in ast.walk(node.value.func) if isinstance(name, ast.Name)}  # such as x.append(1)
+    return Statement(node, frozenset(stored), frozenset(names_read(ast.unparse(node))))
+
+
+def names_read(source: str) -> set[str]:
+    """Return the names of a notebook that a statement reads, those in functions too, but not their own variables."""
+    found, tables = set(), [symtable.symtable(source, "<statement>", "exec")]
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        top = table.get_type() == "module"
+        found |= {s.get_name() for s in table.get_symbols() if s.is_referenced() and (top or s.is_global())}
+    return found
 
 
 def is_stub(statement: Statement) -> bool:
@@ -138,7 +163,7 @@ def needed(found: list[Statement], name: str) -> list[Statement] | None:
 
 def changes_checks(statement: Statement) -> bool:
     """Say whether a statement gives the name `checks` another meaning, or something in it."""
-    return "checks" in statement.binds and not isinstance(statement.node, (ast.Import, ast.ImportFrom))
+    return "checks" in statement.binds and not is_import(statement)
 
 
 def answer_source(notebook: NotebookNode, name: str) -> str:

@@ -45,10 +45,22 @@ def test_only_what_the_answer_needs_is_picked_out() -> None:
 
 def test_what_changes_a_name_later_is_needed_too() -> None:
     assert source("my_x", "d = {}", "d['a'] = 1", "my_x = d", "e = {}") == "d = {}\nd['a'] = 1\nmy_x = d"
+    assert source("my_x", "a = []", "a.append(1)", "b.append(2)", "my_x = a") == "a = []\na.append(1)\nmy_x = a"
+
+
+def test_a_call_into_a_module_is_not_needed() -> None:
+    cells = ["import numpy as np", "np.testing.assert_equal(slow(), 1)", "my_x = np.pi"]
+    assert source("my_x", *cells) == "import numpy as np\nmy_x = np.pi"
 
 
 def test_names_of_a_function_are_its_own() -> None:
     assert source("my_x", "def other():\n    my_x = 3", "my_x = 1") == "my_x = 1"
+
+
+def test_the_parameters_of_an_answer_are_no_names_of_the_notebook() -> None:
+    slow = "step = sum(range(10**12))"
+    answer = "def my_x(step, n):\n    return [k * step * scale for k in range(n)]"
+    assert source("my_x", slow, "n = step", "k = n", "scale = 2", answer) == f"scale = 2\n{answer}"
 
 
 def test_magics_are_no_python_and_do_no_harm() -> None:
