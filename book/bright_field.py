@@ -19,7 +19,7 @@
 #
 # The paper outlines cells in stacks of bright-field images. What is there to be seen in such a stack?
 #
-# This chapter is §1 of the paper and the simulator behind its Fig. 1. It takes about fifteen seconds and 1 GB of memory; no GPU is needed and
+# This chapter is §1 of the paper and the simulator behind its Fig. 1. No GPU is needed and
 # nothing is trained.
 
 # %%
@@ -152,8 +152,8 @@ figures.show(
 
 # %% [markdown]
 # The sign flips. Above the cell (towards the objective) the middle is bright with a dark ring, below it is dark with a bright ring.
-# The reason is simple: a cell is thicker in the middle, so it is a weak **lens**. It collects light above itself. Below, we look
-# at a wave traced back, as if the lens had spread it.
+# The reason is simple: a cell is thicker in the middle, so it is a weak **lens**. Light that has passed it leans towards the middle, and gathers there above the cell.
+# Below, the objective sees where these leaning rays seem to come from: traced back in straight lines they part, and leave the middle dark.
 #
 # For small distances $d$ this can be written down (Teague 1983, the *transport of intensity*):
 #
@@ -258,7 +258,8 @@ figures.show(
 # \end{aligned}
 # $$
 #
-# $H_d$ is the propagator over a distance $d$, $t$ the thickness of a layer, and $A$ the pupil, 1 inside and 0 outside. Here are the four
+# $H_d$ is the propagator over a distance $d$, $t$ the thickness of a layer, $z_L$ the height of the middle of the last layer, where the wave then stands, and $A$ the
+# pupil, 1 inside and 0 outside. Here are the four
 # steps for one plane, and the same from the package:
 
 # %%
@@ -293,7 +294,7 @@ for factor, part in zip(factors, share / share[0], strict=True):
     print(f"Δn = {factor * index:.3f}: {part:.1f} of proportional")
 
 # %% [markdown]
-# Linear is fine for thin and faint cells and leaves the road for dense ones. Multislice has no such limit, as long as light does not turn back: reflections
+# Linear is fine for thin and faint cells and fails for dense ones; at the index of our bead it still holds. Multislice has no such limit, as long as light does not turn back: reflections
 # are not in it.
 #
 # ### How fine must the grid be?
@@ -386,8 +387,8 @@ for name, image in images.items():
     print(f"{name}: inside / outside = {ratio:.2f}")
 
 # %% [markdown]
-# By brightness alone, inside and outside differ in fluorescence and not in bright field. No threshold on brightness can
-# work there. The paper calls bright field *projective*: what one plane shows comes from all of them.
+# On average, inside and outside differ in fluorescence and not in bright field. A threshold on brightness has little to hold on
+# to there; *Supervision* measures how little. The paper calls bright field *projective*: what one plane shows comes from all of them.
 #
 # Move the focus through both. With the outlines off, try to say in which plane a cell lies; then turn them on.
 
@@ -563,7 +564,7 @@ except InputError:
 # %% [markdown]
 # ### Exercise 1: let light travel
 #
-# Write `my_travel(u, distance, step, wavelength, index)`. `u` is a complex wave (Y, X) on samples `step` µm apart, `distance` and `wavelength`
+# Write `my_travel(u, distance, step, wavelength, index)`. All arguments may be given by name. `u` is a complex wave (Y, X) on samples `step` µm apart, `distance` and `wavelength`
 # are in µm, `index` is that of the medium, $n$. Return the complex wave after that distance: transform, multiply each frequency by
 #
 # $$H = e^{2\pi i\, d\, \left(\sqrt{(n/\lambda)^2 - f_y^2 - f_x^2}\; -\; n/\lambda\right)},$$

@@ -19,8 +19,8 @@
 #
 # Somebody must tell a network what a cell is. How little is enough, and what can be had from nobody at all?
 #
-# This chapter is §2 of the paper, with the baselines that the rest of the book has to beat. It takes about twenty seconds and 0.5 GB
-# of memory; no GPU is needed and nothing is trained.
+# This chapter is §2 of the paper, with the baselines that the rest of the book has to beat. No GPU is
+# needed and nothing is trained.
 
 # %%
 import numpy as np
@@ -73,6 +73,10 @@ figures.score_table(rows, caption=caption, header="label")
 # > *point supervision*; with labels for some stacks only, *semi-supervised*. A label that a program made is a *pseudo label*.
 #
 # ## What a label says on its own
+#
+# We shall need three scores, each 1 for perfect and 0 for useless; *Metrics* explains them. **IoU**: how well all cells together overlap the truth, whoever
+# owns which voxel. **SEG**: for each true cell, the overlap with the one prediction that covers more than half of it, else 0; then the mean. **MUCov**: the same asked of
+# each prediction.
 #
 # Before any learning: take each kind of label at its word. Fill the box. Or draw the ellipsoid that touches its faces. Or draw a ball at each point, of one radius for all.
 
@@ -142,8 +146,8 @@ figures.show(
 )
 
 # %% [markdown]
-# So one good number, the typical size, and the right points already give a fair score. We keep 9 µm for all stacks; tuned to each
-# stack the score would be higher. Where this book judges a network, a row of balls stands beside it: **what it does not add to this row, it has not learnt.**
+# So one good number, the typical size, and the right points already give a fair score. We keep 9 µm for all stacks, a size one could guess without a
+# truth; tuned to each stack the score would be higher. Where this book judges a network, a row of balls stands beside it: **what it does not add to this row, it has not learnt.**
 #
 # ## No label at all
 #
@@ -237,8 +241,8 @@ figures.score_table(in_fluorescence, names, caption=caption, decimals=2)
 #
 # ## Where it breaks
 #
-# In bright field a cell is as often darker as brighter than its surroundings. A signal that does better is the local standard deviation:
-# where it is restless, there is a cell. We use it for the same four rows.
+# In bright field a cell is as often darker as brighter than its surroundings. A signal that does better is the local standard deviation, call it
+# *restlessness*: where the image is restless, there is a cell. We use it for the same four rows.
 
 # %%
 in_bright_field = table("bright-field")

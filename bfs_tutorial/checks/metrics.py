@@ -72,7 +72,7 @@ def seg(answer: Callable) -> Iterator[Property]:
         "The mean runs over the predicted cells now: np.unique(labels[labels > 0]).",
         "For each prediction compute J with every true cell that it touches, and keep the best.",
         "The best J counts only if the shared voxels are more than half of that *true* cell; otherwise the prediction "
-        "scores 0. Predictions that touch no true cell score 0 too.",
+        "scores 0, even if it covers another cell. Predictions that touch no true cell score 0 too.",
     ),
 )
 def mucov(answer: Callable) -> Iterator[Property]:
@@ -88,6 +88,8 @@ def mucov(answer: Callable) -> Iterator[Property]:
          "only half of it, scores 0: the rule asks for half of the true cell, not of the prediction"),
         (([1, 1, 1, 1], [1, 1, 1, 2]), "a merge is one prediction with its best J", "one prediction over two cells: "
          "keep its best J, do not add up or average over the cells"),
+        (([0, 0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1, 2]), "the best J decides which cell counts", "find the cell with "
+         "the best J first; only that one is asked whether more than half of it is covered"),
     ]  # fmt: skip
     for case, verified, wrong in cases:
         yield tried(answer, "MUCov", case, verified, wrong)

@@ -78,6 +78,12 @@ def mucov_half_of_prediction(labels, truth):
     return np.mean(best(labels, truth, labels, lambda shared, size, other: shared > other / 2))
 
 
+@wrong("mucov", "best J first")
+def mucov_best_of_covered(labels, truth):
+    """The best J among the covered cells is taken, instead of asking the cell with the best J."""
+    return np.mean(best(labels, truth, labels, half))
+
+
 @wrong("mucov", "do not add up")
 def mucov_sums(labels, truth):
     """A prediction over two cells adds up both J."""
