@@ -21,7 +21,7 @@
 #
 # S2, the network that outlines cells, learns from **pseudo labels**: rough blobs, made from clicks (see *The whole method on one
 # page*, step 3). This chapter takes apart the term of its loss that is meant to repair them: section 3.3.1 of the paper, its
-# equations 4 and 5 and its figure 3. It runs in about half a minute on two cores. A mouse embryo is used too, if it is there.
+# equations 4 and 5 and its figure 3. Nothing is downloaded; if the mouse embryo is there, it is used too.
 
 # %%
 from functools import partial
@@ -680,15 +680,19 @@ checks.decoy(my_decoy)
 
 # %%
 shown = {
-    name: edge_weight(glow, spacing, 1.0, edge).numpy()
-    for name, edge in (("gradient", "gradient"), ("LoG", "log"))
+    "gradient": edge_weight(glow, spacing, 1.0, "gradient").numpy(),
+    "LoG": edge_weight(glow, spacing, 1.0, "log").numpy(),
 }
 figures.show(
-    figures.panels(shown, spacing, middle(truth)[0], labels=truth.astype(int)),
+    figures.panels(
+        shown, spacing, middle(truth)[0],
+        labels={"gradient": truth.astype(int)},
+        limits=dict.fromkeys(shown, (0, 1.15)),
+    ),
     alt="Left: one wide dark ring around the outline. Right: a thin bright "
     "ring on the outline, a dark ring inside it and one outside it",
-    caption="Weights, σ = 1 µm. Blue: the true outline.",
-)
+    caption="Weights, σ = 1 µm. Blue: the true outline, drawn on the left.",
+)  # fmt: skip
 
 # %% [markdown]
 # <details class="bfs-solution"><summary>Answer, and how to mark it</summary>

@@ -20,8 +20,8 @@
 # Two networks have spoken. S1 gives a map with a peak on every cell, S2 a mask: for every voxel, how likely it is cell. Which voxel
 # belongs to which cell?
 #
-# This chapter is §3.4 of the paper, two lines long there. It takes about twenty seconds and 0.8 GB of memory; no GPU is
-# needed and nothing is trained. If the mouse embryo is there, it ends on it.
+# This chapter is §3.4 of the paper, two lines long there. No GPU is needed and nothing is trained. If the mouse embryo is there, it
+# ends on it.
 
 # %%
 import numpy as np
