@@ -162,8 +162,8 @@ figures.show(
 )
 
 # %% [markdown]
-# Both kinds. The scatter shrank, as averaging promises. The bias shrank too, and averaging cannot have done that. This is the second source: the **boundary loss**, which looks at
-# the image.
+# Both kinds. The scatter shrank, as averaging promises. The bias shrank too, and averaging cannot have done that. A second source is the **boundary loss**, which looks at
+# the image. It is not the only one: a table below has masks that are a little too small without it.
 #
 # ## Two terms in a balance
 #
@@ -383,7 +383,9 @@ figures.score_table(rows, caption=caption, header="", decimals=2)
 
 # %% [markdown]
 # Here it is again: the plain ratio loses its mask as λ grows, and the *volume* tells of it. What Table 1 used in fluorescence was λ = 1, on more stacks: close to
-# the cliff. Its scatter between seeds is partly this.
+# the cliff. Its scatter between seeds is partly this. And look at λ = 0: its masks are too
+# small without any boundary loss. Where labels differ, a voxel near the rim is foreground in fewer than half of them, and the cut at one half leaves it out; how much that explains we have
+# not measured.
 #
 # ## The loop
 #
@@ -495,7 +497,7 @@ print(f"and loses {values[8] - values[matched]:.1f} IoU against one half")
 # ### Exercise 1: the class loss
 #
 # Write `my_class_loss(logits, labels, foreground=1.0)` in NumPy. `logits` and `labels` (0 or 1) are arrays (Z, Y, X); the network's answer is $s = 1 / (1 + e^{-z})$ for a
-# logit $z$. Return one number: the mean cost of a voxel, in which a voxel with label 1 counts `foreground` times and one with label 0 once. Logits may be as
+# logit $z$. Return one number: the weighted mean of the voxels' costs, with weight `foreground` where the label is 1 and weight 1 where it is 0 (divide by the sum of the weights). Logits may be as
 # large as 800; the cost must stay finite.
 
 

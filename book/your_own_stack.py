@@ -30,7 +30,7 @@ import os
 import shlex
 import tempfile
 from contextlib import redirect_stderr
-from textwrap import fill, wrap
+from textwrap import fill
 
 import numpy as np
 from scipy import ndimage
@@ -153,9 +153,8 @@ for file in ("napari.csv", "fiji.csv"):
 # %%
 def run(line):
     """Run one command of the book, as in a terminal; no progress bars."""
-    shown = wrap(f"$ python -m bfs_tutorial {line}", 66,
-                 break_on_hyphens=False)  # fmt: skip
-    print(*shown, sep=" \\\n    ")
+    options = line.replace(" -", " \\\n    -")  # one a line
+    print("$ python -m bfs_tutorial", options)
     with redirect_stderr(io.StringIO()) as said:
         if main(shlex.split(line)):
             print(fill(said.getvalue().splitlines()[-1], 72))
@@ -476,14 +475,14 @@ for cell in (8, 16):
           f"{550 * voxels / 1e9:4.1f} GB")
 
 # %% [markdown]
-# Training takes random blocks, so it hardly grows with the stack. If segmenting does not fit, cut the stack into blocks that overlap by two cells (Fiji: *Image > Duplicate*), and drop the cells
-# that touch a cut.
+# Training asks S1 about the whole of each clicked stack, so it needs as much: one more reason to click in a block. If segmenting does not fit, cut the stack into blocks that overlap by
+# two cells (Fiji: *Image > Duplicate*). Drop cells that touch a cut, and count those of an overlap once.
 #
 # **GPU.** `--device auto`, the default, takes an NVIDIA card if PyTorch sees one; `python -m bfs_tutorial doctor` tells. Then leave out `--steps-s1` and `--steps-s2`.
 #
-# **Colab.** *Runtime > Change runtime type > GPU*. Files in a Colab session vanish with it, so keep stacks and results in your Drive:
+# **Colab.** *Runtime > Change runtime type > GPU*. The first cell of any notebook of this book installs what the commands need. Files in a Colab session vanish with it, so keep stacks and results in your Drive:
 #
-# ```python
+# ```text
 # from google.colab import drive
 # drive.mount("/content/drive")
 # %cd /content/drive/MyDrive/my_stacks
