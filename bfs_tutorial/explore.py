@@ -549,7 +549,7 @@ def _loss_text(border: torch.Tensor, weight: torch.Tensor, class_loss: float | N
     text = f"sum {total:.0f} · mean {mean:.4f} · ratio {ratio:.2f}"
     if class_loss is None or strength is None:
         return text
-    return f"{text} · L_S2 = {class_loss:.2f} + {strength:g} × {ratio:.2f} = {class_loss + strength * ratio:.2f}"
+    return f"{text} · L_S2 = {class_loss:.3f} + {strength:g} × {ratio:.3f} = {class_loss + strength * ratio:.2f}"
 
 
 def _what_stays(image: torch.Tensor, truth: np.ndarray, z: int, y: int, step: float) -> tuple[np.ndarray, str]:

@@ -422,8 +422,8 @@ explore.explorable(
     both_terms, turned, alt=explore.describe_boundary, labels=signs,
     units={"size": "µm", "z": "µm"},
     start={"size": 1.5, "z": 0.0, "strength": 1.0},
-    caption="Equation 3. The loss is that of the whole stack: the slice "
-    "only chooses what is drawn.",
+    caption="Equation 3: L_S2 is L_class + λ × ratio, over the whole stack. "
+    "The slice only chooses what is drawn.",
 )  # fmt: skip
 
 # %% [markdown]

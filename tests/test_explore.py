@@ -269,7 +269,7 @@ def test_a_mask_that_moves_a_plane_and_lambda(cell):
     options = {"sigma_mask": 1.0, "sigma_image": 1.0, "edge": "gradient", "reduction": "ratio"}
     ratio = losses.boundary_loss(mask(1.0), torch.from_numpy(image), SPACING, **options)
     first = losses.class_loss(torch.logit(mask(1.0), eps=1e-6), labels.double())
-    assert f"L_S2 = {first:.2f} + 3 × {ratio:.2f} = {first + 3 * ratio:.2f}" in moved.text
+    assert f"L_S2 = {first:.3f} + 3 × {ratio:.3f} = {first + 3 * ratio:.2f}" in moved.text
     assert f"volume {mask(1.0).sum():.4g}" in moved.text
     border = losses.gradient_magnitude(mask(1.0), 1.0, SPACING)
     drawn = moved.panels[1].layers["mask edge"] / 255
