@@ -19,8 +19,8 @@
 #
 # How can an image correct an outline that nobody has drawn?
 #
-# S2, the network that outlines cells, learns from **pseudo labels**: rough blobs, made from clicks (see *The whole method on one
-# page*, step 3). This chapter takes apart the term of its loss that is meant to repair them: section 3.3.1 of the paper, its
+# S2, the network that outlines cells, learns from **pseudo labels**: rough blobs, made from clicks (see [The whole method on
+# one page](whole_method.ipynb), step 3). This chapter takes apart the term of its loss that is meant to repair them: section 3.3.1 of the paper, its
 # equations 4 and 5 and its figure 3. Nothing is downloaded; if the mouse embryo is there, it is used too.
 
 # %%

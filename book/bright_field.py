@@ -388,7 +388,7 @@ for name, image in images.items():
 
 # %% [markdown]
 # On average, inside and outside differ in fluorescence and not in bright field. A threshold on brightness has little to hold on
-# to there; *Supervision* measures how little. The paper calls bright field *projective*: what one plane shows comes from all of them.
+# to there; [Supervision](supervision.ipynb) measures how little. The paper calls bright field *projective*: what one plane shows comes from all of them.
 #
 # Move the focus through both. With the outlines off, try to say in which plane a cell lies; then turn them on.
 

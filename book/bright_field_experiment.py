@@ -45,7 +45,7 @@ figures.score_table(table, header="what", caption="The bright-field set, §4.1")
 # "Without instance labels in this dataset, we evaluate our results [...] qualitatively": four pictures, three good ones and one in which cells that touch have fused. The stacks
 # were to be published; as far as our searches show, they are not. Pictures chosen by the authors can show what is possible. They cannot show how often.
 #
-# So we take cells whose outline is known: **simulated** ones, drawn by wave optics with the same planes and the same spacing (see *Bright field: what the microscope sees*). Radii run
+# So we take cells whose outline is known: **simulated** ones, drawn by wave optics with the same planes and the same spacing (see [Bright field: seeing what is transparent](bright_field.ipynb)). Radii run
 # from small to twice as large, wider than in the paper's culture, so that a method must find size and not only place.
 #
 # ## Four results
@@ -262,11 +262,11 @@ figures.show(
 # - **The ball is strong.** It uses S1's centres, which are nearly all right, and one radius read off masks. All of its score is detection plus a typical size.
 # - **The paper's rows** stand close to the ball: some seeds above, some hardly. The loss as printed is $\mathcal{L}_{class}$ once more.
 # - **Ours** uses the same clicks. Transport of intensity turns the stack into a picture of phase in which cells are bright in their own plane only, and a star-convex search draws the outlines that S2 learns
-#   from (see *Beyond the paper*).
+#   from (see [Beyond the paper](beyond_the_paper.ipynb)).
 # - **The search without S2** stands higher still: at S1's centres, on the test stack itself, with no second network to blur what it found.
 # - **Full masks**, at the same number of steps, are no better than ours. Depth is hard for them, too. With twice the steps for both they stand a little above ours, about level with the search.
 #
-# Which of these steps are more than luck? As in the chapter on fluorescence: paired differences on the same stacks and seeds, drawn again ten thousand times. The interval is the middle
+# Which of these steps are more than luck? As in the next chapter, which says more about it: paired differences on the same stacks and seeds, drawn again ten thousand times. The interval is the middle
 # of these draws; if it holds zero, the sign is not settled.
 
 # %%
@@ -295,7 +295,7 @@ words = records.in_words(steps)
 figures.score_table(words, METRICS, header="step", caption="The same in words")
 
 # %% [markdown]
-# The boundary loss, the paper's main idea, gains a little here, far less than on fluorescent nuclei; as printed, nothing. *The boundary loss* shows why: the Laplacian of a transparent cell is strong in the whole column above and below it,
+# The boundary loss, the paper's main idea, gains a little here, far less than on fluorescent nuclei; as printed, nothing. [The boundary loss](boundary_loss.ipynb) shows why: the Laplacian of a transparent cell is strong in the whole column above and below it,
 # so it marks the rim sideways and says little along z.
 #
 # ## One choice at a time

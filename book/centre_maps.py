@@ -326,7 +326,7 @@ figures.show(
 )
 
 # %% [markdown]
-# Later, S1's map is read by its **peaks**: voxels that no neighbour tops (see *Centre regression*). Count them:
+# Later, S1's map is read by its **peaks**: voxels that no neighbour tops (see [Centre regression](centre_regression.ipynb)). Count them:
 
 # %%
 for distance in (2, 4, 6, 8):

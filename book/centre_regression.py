@@ -43,7 +43,7 @@ from bfs_tutorial.training import Schedule, train
 # ## What S1 is given
 #
 # Three simulated bright-field stacks to learn from, three others to be tested on. Of these we look at the first, `unseen`.
-# `normalise` brings all images to one scale of brightness. Each click becomes a blob by Equation 1 (see *Centre maps*), with
+# `normalise` brings all images to one scale of brightness. Each click becomes a blob by Equation 1 (see [Centre maps](centre_maps.ipynb)), with
 # $k = 2$ and $d_m$ = 8 µm.
 
 # %%
@@ -195,7 +195,7 @@ runs = {weight: teach(weight) for weight in (0, 0.1, 1)}
 slow = teach(0, rate=5e-5)  # the paper's learning rate
 
 # %% [markdown]
-# The loss of a soft target cannot reach zero: even the perfect answer pays the **entropy** of the target (see *Centre maps*). We
+# The loss of a soft target cannot reach zero: even the perfect answer pays the **entropy** of the target (see [Centre maps](centre_maps.ipynb)). We
 # subtract this floor, or else a curve that has arrived looks like one that is stuck.
 
 # %%
@@ -284,7 +284,7 @@ figures.show(
 # ## From a map to points
 #
 # A **peak** is a voxel that reaches a threshold and is not lower than any voxel within 2 µm, its direct neighbours included. Peaks
-# closer than 4 µm are merged (see *Instances*).
+# closer than 4 µm are merged (see [Instances](instances.ipynb)).
 
 # %%
 def centres_of(likelihood, threshold):

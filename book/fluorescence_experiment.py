@@ -244,7 +244,7 @@ figures.score_table(words, METRICS, header="step", caption="The same in words")
 
 # %% [markdown]
 # On simulated nuclei the paper's order stands: pseudo labels and ball below $\mathcal{L}_{class}$, that below the full method, that below ours (labels by star-convex
-# search, see *Beyond the paper*). On the embryos it does not. There $\mathcal{L}_{class}$ alone is not above its own pseudo labels by any clear amount, the scaled
+# search, see [Beyond the paper](beyond_the_paper.ipynb)). On the embryos it does not. There $\mathcal{L}_{class}$ alone is not above its own pseudo labels by any clear amount, the scaled
 # boundary loss makes up for it, and our better labels turn out worse. Two whys.
 #
 # **Why the printed loss does nothing.** Its weight is $\exp(-e^2)$ with an edge strength $e$ that the paper does not scale. On an image in standard deviations,
@@ -321,7 +321,7 @@ figures.show(
 # ## Why MUCov falls while SEG rises
 #
 # The paper adds $\mathcal{L}_{FL}$; SEG rises and MUCov falls. The paper believes that the loss is "not specifically targeting the instance labels". Counting says more. In one stack,
-# predicted cells times MUCov is at most true cells times SEG (see *Metrics*). So the number of predictions is at most SEG / MUCov of the number of cells:
+# predicted cells times MUCov is at most true cells times SEG (see [Metrics](metrics.ipynb)). So the number of predictions is at most SEG / MUCov of the number of cells:
 
 # %%
 for name, row in paper.table_1().items():
@@ -513,7 +513,7 @@ figures.score_table(lines, header="number", caption="From the ledger")
 # - Printed without a scale, the boundary loss is a constant weight. With one it brings a large gain in the table, and on other training stacks it took the masks away.
 # - On simulated nuclei the order of the paper holds. On embryos the class step is not clear, and our labels, drawn on the crest of the gradient, lose to people's wider outlines.
 # - A lost nucleus raises MUCov. Read it beside the number of nuclei found.
-# - A threshold set on a few masks is a strong rival in fluorescence. Points pay where thresholds fail: see *Bright field*.
+# - A threshold set on a few masks is a strong rival in fluorescence. Points pay where thresholds fail: see [Bright field: from four pictures to numbers](bright_field_experiment.ipynb).
 #
 # ## To go further
 #

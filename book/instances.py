@@ -39,7 +39,7 @@ from bfs_tutorial.pipeline import BFSNet
 # %% [markdown]
 # ## Two networks, no cells
 #
-# The networks come with the book. They learnt from clicks on simulated stacks, step by step as in *The whole method on one page*.
+# The networks come with the book. They learnt from clicks on simulated stacks, step by step as in [The whole method on one page](whole_method.ipynb).
 # Now they meet a crowded stack, which they have never seen.
 
 # %%

@@ -74,7 +74,7 @@ fate = {k: fates(found[k].labels, s.labels) for k, s in stacks.items()}
 
 # %% [markdown]
 # - **found**: one prediction of its own, over more than half of the cell.
-# - **too small**: one of its own, over half of it or less. SEG counts it as lost (see *Metrics*).
+# - **too small**: one of its own, over half of it or less. SEG counts it as lost (see [Metrics](metrics.ipynb)).
 # - **merged**: none of its own, but a neighbour's lies over more than a quarter of it.
 # - **split**: two or more of its own. **Missed**: anything else.
 #
@@ -491,7 +491,7 @@ figures.score_table({says: {"here": found} for says, found in claims.items()},
 
 # %% [markdown]
 # Our own limits are no smaller. Two embryos of one series; settings of this book were chosen with both in view. Ablations have one seed. Our bright field is a simulator with round cells, no dust and no tilt. And what we
-# call the method is our reading of a text that leaves much open (see *Errata and ambiguities*).
+# call the method is our reading of a text that leaves much open (see [Errata and ambiguities](errata.md)).
 #
 # ## Should I use it?
 #
@@ -564,6 +564,6 @@ figures.score_table(lines, header="your data", caption="When, and when not")
 #
 # ## Exercises
 #
-# 1. In `fates`, a merged cell has no prediction of its own. Draw two boxes and one prediction over both, as in *Metrics*. Which box is merged, which found? What becomes of a tie?
+# 1. In `fates`, a merged cell has no prediction of its own. Draw two boxes and one prediction over both, as in [Metrics](metrics.ipynb). Which box is merged, which found? What becomes of a tie?
 # 2. Take the fluorescence stack with the most cells and cut S2's probability lower (`found[key].mask` and `assign_instances`). Does that bring the small ones back? Would you know to do so without the truth?
 # 3. Write the line of the last table for your own cells. Which number of this book comes closest, and how do your cells differ from those it was measured on?

@@ -74,7 +74,7 @@ figures.score_table(rows, caption=caption, header="label")
 #
 # ## What a label says on its own
 #
-# We shall need three scores, each 1 for perfect and 0 for useless; *Metrics* explains them. **IoU**: how well all cells together overlap the truth, whoever
+# We shall need three scores, each 1 for perfect and 0 for useless; [Metrics](metrics.ipynb) explains them. **IoU**: how well all cells together overlap the truth, whoever
 # owns which voxel. **SEG**: for each true cell, the overlap with the one prediction that covers more than half of it, else 0; then the mean. **MUCov**: the same asked of
 # each prediction.
 #

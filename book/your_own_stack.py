@@ -453,7 +453,7 @@ print("median volume within 30 % of the experts':", 0.7 < ratio < 1.3)
 # | far too few cells, S1's loss hardly fell | too little training, wrong modality, wrong radius | the default steps; `--cell-radius`; more stacks |
 # | too many cells, two on each | radius too small | a larger `--cell-radius` |
 # | cells missing where they are crowded | S1 joins neighbours | click a crowded block; a smaller `--cell-radius` |
-# | *centres without a mask*, slivers, nothing | S2 lost its mask | a larger `--cell-radius`; another `--seed`; `--boundary-weight 1`; click every cell |
+# | *centres without a mask*, slivers, nothing | S2 lost its mask | a larger `--cell-radius`; another `--seed`; `--boundary-weight 0`, which switches the boundary loss off; click every cell |
 # | all cells too fat or too thin | outlines learnt from responses, not from masks | another `--cell-radius`; report ratios, not volumes |
 # | cells flat or tall | spacing along z | `--spacing` |
 # | good on the clicked stack, bad on the new one | other microscope, stain or day | click one stack of each kind |
@@ -501,8 +501,8 @@ for cell in (8, 16):
 #
 # ## To go further
 #
-# The masks are the weakest part. If your cells are round, the star-convex search of *Beyond the paper* may do better; if they look like the simulator's, a model trained on simulated cells may need no click
-# (`BFSNet.pretrained`). With a hundred outlines drawn by hand, a method that learns from masks, such as StarDist or Cellpose, is likely to win; the tables of *Fluorescence: the experiment* say by how much for ours.
+# The masks are the weakest part. If your cells are round, the star-convex search of [Beyond the paper](beyond_the_paper.ipynb) may do better; if they look like the simulator's, a model trained on simulated cells may need no click
+# (`BFSNet.pretrained`). With a hundred outlines drawn by hand, a method that learns from masks, such as StarDist or Cellpose, is likely to win; the tables of [Fluorescence](fluorescence_experiment.ipynb) say by how much for ours.
 #
 # ## Exercises
 #

@@ -318,3 +318,19 @@ def test_no_solution_or_answer_of_a_chapter_is_in_its_edition(root: Path, stored
         assert [secret for secret in secrets if secret in text] == [], name
         hidden += len(secrets)
     assert hidden > 0
+
+
+def test_a_chapter_that_names_another_one_links_to_it(root: Path) -> None:
+    """In the page, the PDF and the notebook alike: [Centre maps](centre_maps.ipynb), not *Centre maps*."""
+    sources = {name: notebooks.read_source(root / "book" / f"{name}.py") for name in notebooks.chapter_names()}
+    titles = {re.search(r"^# (.+)$", source.cells[0].source, re.MULTILINE)[1]: n for n, source in sources.items()}
+    known = {title.partition(":")[0]: name for title, name in titles.items()} | titles
+    unlinked = [
+        f"{name}: {found[0]}"
+        for name, source in sources.items()
+        for cell in source.cells
+        if cell.cell_type == "markdown"
+        for found in re.finditer(r"(?<![*\w])\*([^*\n]+)\*(?![*\w])", cell.source)
+        if known.get(found[1], name) != name
+    ]
+    assert unlinked == []
