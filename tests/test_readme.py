@@ -28,7 +28,7 @@ def blocks(text: str) -> str:
 
 
 def test_make_targets_exist(readme: str, makefile: str) -> None:
-    named = set(re.findall(r"\bmake ([a-z]+)\b", blocks(readme) + "".join(re.findall(r"`[^`\n]+`", readme))))
+    named = set(re.findall(r"\bmake ([a-z-]+)\b", blocks(readme) + "".join(re.findall(r"`[^`\n]+`", readme))))
     assert {"book", "test", "lab"} <= named
     assert named <= set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split())
 
