@@ -203,7 +203,7 @@ print(f"each response adds up to {arrived.mean():.2f}, never negative")
 # convolution goes through our function; after it, none does.
 
 # %%
-folded = fold_batch_norm(model.s1)  # explained next
+folded = fold_batch_norm(model.s1).cpu()  # explained next
 crop = torch.from_numpy(image[None, None, :, :32, :32]).requires_grad_()
 with peak_rule():
     inside = folded(crop)

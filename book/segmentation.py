@@ -217,7 +217,7 @@ figures.score_table(
 # layers as they are and learn these nine anew on one piece of the stack, from a flat mask, for each λ. A step sees the whole piece, so it is an *epoch*.
 
 # %%
-body = copy.deepcopy(model.s2).eval()
+body = copy.deepcopy(model.s2).cpu().eval()
 body.head = nn.Identity()  # what the last layer is given
 with torch.no_grad():
     features = body(unet.as_batch(image, body.stride))[:1]
