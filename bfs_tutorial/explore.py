@@ -707,6 +707,47 @@ def outlines(plane: np.ndarray, colour: str = "#fff", width: float = 0.7) -> str
     return _over(labels.shape, "".join(_line(ring - 1, colour, width) for ring in rings))
 
 
+def plane_frame(
+    volumes: Mapping[str, np.ndarray], truth: np.ndarray, spacing: Spacing, width: int = 300
+) -> Callable[..., Frame]:
+    """Return the frame function of the planes of one stack: several volumes side by side, with or without the truth.
+
+    The function takes z, a plane, and shown, whether the true outlines are drawn; it writes the height of the plane.
+    volumes: by title, (Z, Y, X), in grey over the range of the whole volume; truth: labels (Z, Y, X), 0 = background.
+    Raises InputError when the shapes differ.
+    """
+    if any(volume.shape != truth.shape for volume in volumes.values()):
+        raise InputError(f"volumes {[v.shape for v in volumes.values()]}, truth {truth.shape}: expected equal shapes")
+    greys = {name: _shade(volume, 24) for name, volume in volumes.items()}
+    bar = _bar(truth.shape[1:], spacing[2])
+
+    def frame(z: int, shown: bool) -> Frame:
+        lines = outlines(truth[z] if shown else 0 * truth[z])
+        panels = [Panel({"grey": grey[z], "true": lines, "scale": bar}, name, width) for name, grey in greys.items()]
+        return Frame(panels, f"z = {z * spacing[0]:g} µm")
+
+    return frame
+
+
+def contour_frame(
+    image: np.ndarray, truth: np.ndarray, drawn: Mapping[float, np.ndarray], plane: int, spacing: Spacing
+) -> Callable[..., Frame]:
+    """Return the frame function of labels that follow a share: their outlines over those of the truth, in one plane.
+
+    The function takes share, a key of drawn, and writes the volume of these labels over that of the truth.
+    image, truth and drawn[share]: (Z, Y, X), the last two labels with 0 = background; plane: the one shown.
+    """
+    picture, known = figures.overlay(image[plane], 0 * truth[plane]), outlines(truth[plane], "#fff", 0.5)
+    bar, volume = _bar(truth.shape[1:], spacing[2]), (truth > 0).sum()
+
+    def frame(share: float) -> Frame:
+        found = outlines(drawn[share][plane], MASK, 0.5)
+        panel = Panel({"image": picture, "truth": known, "drawn": found, "scale": bar}, "", 360)
+        return Frame([panel], f"volume × {(drawn[share] > 0).sum() / volume:.2f} of the white outlines'")
+
+    return frame
+
+
 def ray_frame(
     images: Mapping[str, tuple[np.ndarray, str]],
     spacing: Spacing,

@@ -553,3 +553,26 @@ def test_a_cut_changes_the_volume_and_the_scores():
     volumes = [float(re.search(r"volume × ([\d.]+)", frame(cut).panels[1].layers["cut"])[1]) for cut in (0.2, 0.5, 0.8)]
     assert volumes[0] > 1.2 > volumes[1] > 0.8 > volumes[2]
     assert frame(0.5).panels[0].layers["instances"].shape == (30, 48, 3)
+
+
+def test_planes_of_several_volumes_with_and_without_the_truth():
+    labels, spacing, _ = two_discs()
+    frame = explore.plane_frame({"image": labels * 1.0, "phase": -1.0 * labels}, labels, spacing)
+    shown, hidden = frame(2, True), frame(2, False)
+    assert [panel.title for panel in shown.panels] == ["image", "phase"] and shown.text == f"z = {2 * spacing[0]:g} µm"
+    bright, dark = (panel.layers["grey"][labels[2] > 0].mean() for panel in shown.panels)
+    assert bright > 100 > dark
+    counts = [made.panels[0].layers["true"].count("<polyline") for made in (shown, hidden)]
+    assert counts == [len(np.unique(labels[2])) - 1, 0]
+    with pytest.raises(InputError, match="expected equal shapes"):
+        explore.plane_frame({"image": labels[:, 1:]}, labels, spacing)
+
+
+def test_labels_that_follow_a_share_write_their_volume():
+    labels, spacing, _ = two_discs()
+    drawn = {0.2: labels, 0.6: labels * (labels == 1)}
+    frame = explore.contour_frame(labels * 1.0, labels, drawn, 2, spacing)
+    assert frame(0.2).text.startswith("volume × 1.00")
+    share = (labels == 1).sum() / (labels > 0).sum()
+    assert frame(0.6).text.startswith(f"volume × {share:.2f}")
+    assert [frame(s).panels[0].layers["drawn"].count("<polyline") for s in drawn] == [2, 1]
