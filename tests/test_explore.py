@@ -557,7 +557,8 @@ def test_a_cut_changes_the_volume_and_the_scores():
 
 def test_planes_of_several_volumes_with_and_without_the_truth():
     labels, spacing, _ = two_discs()
-    frame = explore.plane_frame({"image": labels * 1.0, "phase": -1.0 * labels}, labels, spacing)
+    mask = (labels > 0).astype(float)
+    frame = explore.plane_frame({"image": mask, "phase": -mask}, labels, spacing)
     shown, hidden = frame(2, True), frame(2, False)
     assert [panel.title for panel in shown.panels] == ["image", "phase"] and shown.text == f"z = {2 * spacing[0]:g} µm"
     bright, dark = (panel.layers["grey"][labels[2] > 0].mean() for panel in shown.panels)
