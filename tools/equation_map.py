@@ -62,7 +62,7 @@ ROWS = {
              "test_pipeline::test_an_interrupted_fit_resumes_to_the_same_networks"),
             "whole_method#step-3-ask-s1-where-it-looked"),
         Row("Fig. 3", "gradient and Laplacian along a line",
-            ("explore.profile_figure",),
+            ("explore.boundary_loss.profile_figure",),
             ("test_explore::test_the_profile_figure_has_a_row_for_each_stack",
              "test_losses::test_log_of_a_sharp_ball_is_zero_at_the_surface_and_peaks_beside_it"),
             "boundary_loss#along-a-line-through-the-cell"),

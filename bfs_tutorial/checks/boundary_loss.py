@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import torch
 
-from bfs_tutorial import losses
 from bfs_tutorial.checks.core import Property, WrongAnswer, array, close, diagnose, exercise, number, picture, run
 
 UNIT = (1.0, 1.0, 1.0)
@@ -274,6 +272,10 @@ def _scene(mirrored: bool) -> tuple[np.ndarray, np.ndarray, tuple[float, float, 
 
 
 def _ratio(mask: np.ndarray, weight: np.ndarray, spacing: tuple[float, float, float]) -> float:
+    import torch  # here, so that the checks of chapters without networks do not need PyTorch
+
+    from bfs_tutorial import losses
+
     volumes = (torch.as_tensor(np.ascontiguousarray(v), dtype=torch.float64) for v in (mask, weight))
     return losses.weighted_gradient(*volumes, spacing, reduction="ratio").item()
 
