@@ -18,6 +18,10 @@ BEGIN, END = "<!-- results: written by tools/readme_table.py -->", "<!-- end of 
 SHOWN = ("threshold", "ball", "pseudo", "class", "full", "ours", "star", "sim-outline", "supervised", "qcanet",
          "mask-rcnn", "qcanet-stored")  # fmt: skip
 SHORT = ("threshold", "ball", "full", "star", "sim-outline", "supervised")
+NOTE = """\
+*At its best*: the boundary loss in the form that the book settled on. For simulated stacks it was chosen on other stacks
+of the same simulator, for the embryos with both of them in view. *Star-convex*: rays from each point end where brightness
+falls most steeply, and a smooth outline goes through their ends. *Simulation to real*: S1 learnt on simulated nuclei."""
 PLACES = {
     "simulated bright field": ("simulated-bright-field", None),
     "simulated fluorescence": ("simulated-fluorescence", None),
@@ -28,7 +32,7 @@ PLACES = {
 
 def table() -> str:
     """SEG of every shown row at every place as a Markdown table: mean ± standard deviation over seeds."""
-    return _table(SHOWN, lambda mean, spread: f"{mean:.3f} ± {spread:.3f}")
+    return f"{_table(SHOWN, lambda mean, spread: f'{mean:.3f} ± {spread:.3f}')}\n\n{NOTE}"
 
 
 def short_table() -> str:
@@ -37,7 +41,7 @@ def short_table() -> str:
             if row in rows}  # fmt: skip
     seeds = f"{min(runs)} to {max(runs)}" if len(runs) > 1 else f"{max(runs)}"
     head = f"SEG, the mean overlap of each true cell with the one that covers most of it, as the mean of {seeds} runs:"
-    return f"{head}\n\n{_table(SHORT, lambda mean, _: f'{mean:.2f}')}"
+    return f"{head}\n\n{_table(SHORT, lambda mean, _: f'{mean:.2f}')}\n\n{NOTE}"
 
 
 def _table(shown: tuple[str, ...], form: Callable[[float, float], str]) -> str:
