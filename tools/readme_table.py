@@ -19,9 +19,10 @@ SHOWN = ("threshold", "ball", "pseudo", "class", "full", "ours", "star", "sim-ou
          "mask-rcnn", "qcanet-stored")  # fmt: skip
 SHORT = ("threshold", "ball", "full", "star", "sim-outline", "supervised")
 NOTE = """\
-*At its best*: the boundary loss in the form that the book settled on. For simulated stacks it was chosen on other stacks
-of the same simulator, for the embryos with both of them in view. *Star-convex*: rays from each point end where brightness
-falls most steeply, and a smooth outline goes through their ends. *Simulation to real*: S1 learnt on simulated nuclei."""
+*At its best*: the boundary loss in the form that the book settled on. For simulated stacks it was chosen on
+other stacks of the same simulator, for the embryos with both of them in view. *Star-convex*: rays from each
+point end where brightness falls most steeply, and a smooth outline goes through their ends. *Simulation to
+real*: S1 learnt on simulated nuclei."""
 PLACES = {
     "simulated bright field": ("simulated-bright-field", None),
     "simulated fluorescence": ("simulated-fluorescence", None),
