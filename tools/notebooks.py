@@ -97,7 +97,8 @@ def execute(notebook: NotebookNode, folder: Path) -> dict:
     """Run every cell in a clean kernel of this environment, in `folder`; tidy what came out, return what it cost."""
     where, started, load = {"metadata": {"path": folder}}, time.perf_counter(), os.getloadavg()[0]
     notebook.cells.append(nbformat.v4.new_code_cell(ASK_COSTS))
-    NotebookClient(notebook, timeout=None, kernel_name="python3", resources=where, config=QUIET).execute()
+    options = {"resources": where, "config": QUIET, "coalesce_streams": True}  # how print is cut up depends on the load
+    NotebookClient(notebook, timeout=None, kernel_name="python3", **options).execute()
     costs = json.loads(next(out.text for out in notebook.cells.pop().outputs if out.get("name") == "stdout"))
     costs = {"seconds": round(time.perf_counter() - started, 1), "load": round(load, 1), **costs}
     for cell in code_cells(notebook):

@@ -264,6 +264,14 @@ def test_the_books_own_chapters_are_in_step() -> None:
     assert [line for name in notebooks.chapter_names() for line in notebooks.check(name)] == []
 
 
+def test_the_chapters_cost_what_a_class_can_afford() -> None:
+    costs = json.loads(notebooks.COSTS.read_text(encoding="utf-8"))
+    assert sorted(costs) == notebooks.chapter_names()
+    assert {name: c["seconds"] for name, c in costs.items() if c["seconds"] > 90} == {}, "measure on an idle machine"
+    assert {name: c["peak_MB"] for name, c in costs.items() if c["peak_MB"] > 3000} == {}
+    assert sum(c["seconds"] for c in costs.values()) <= 12 * 60
+
+
 def test_every_chapter_is_in_the_table_of_contents(root: Path) -> None:
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     listed = {chapter["file"] for part in toc["parts"] for chapter in part["chapters"]}
