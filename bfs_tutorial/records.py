@@ -111,14 +111,18 @@ def seed_means(found: Records, stacks: Sequence[str] | None = None) -> dict[str,
 
 def summary(
     found: Records, rows: Sequence[str] | None = None, stacks: Sequence[str] | None = None,
-    metrics: Sequence[str] = METRICS,
-) -> dict[str, dict[str, tuple[float, float]]]:  # fmt: skip
-    """Title of each row -> metric -> (mean, standard deviation over seeds); rows without such a stack are left out."""
+    metrics: Sequence[str] = METRICS, least_spread: float = 0.0,
+) -> dict[str, dict[str, tuple[float, float] | float]]:  # fmt: skip
+    """Title of each row -> metric -> (mean, standard deviation over seeds); rows without such a stack are left out.
+
+    least_spread: below it the mean stands alone, so that a table does not print "± 0.00".
+    """
     table = {}
     for row in rows or found:
         runs = found[row]
         if stacks is None or any(name in stacks for name in runs[0]["stacks"]):
-            table[runs[0]["title"]] = {metric: mean_and_spread(runs, metric, stacks) for metric in metrics}
+            cells = {metric: mean_and_spread(runs, metric, stacks) for metric in metrics}
+            table[runs[0]["title"]] = {m: cell if cell[1] >= least_spread else cell[0] for m, cell in cells.items()}
     return table
 
 

@@ -34,6 +34,8 @@ def test_mean_over_stacks_then_over_seeds(folder):
     assert (mean, sd) == pytest.approx((0.45, 0.15))
     assert records.mean_and_spread(found["x"], "IoU", ["b"])[0] == pytest.approx(0.55)
     assert records.summary(found, ["y"])["Y"]["SEG"] == pytest.approx((0.35, 0.15))
+    assert records.summary(found, ["y"], least_spread=0.15 - 1e-9)["Y"]["SEG"] == pytest.approx((0.35, 0.15))
+    assert records.summary(found, ["y"], least_spread=0.16)["Y"]["SEG"] == pytest.approx(0.35)  # the mean alone
     assert records.ratio(found, "x", "y", "IoU") == pytest.approx(0.45 / 0.35)
 
 
