@@ -171,6 +171,15 @@ def test_whole_numbers_get_a_whole_slider_and_a_dict_a_choice():
     assert stored(made.html)[2][1] == ["with", "without"]
 
 
+def test_a_live_slider_names_its_unit():
+    made = explore.explorable(
+        lambda z, n: np.zeros((2, 2), np.uint8), {"z": [0.0, 9.0], "n": [1, 2]}, labels={"z": "slice z"},
+        units={"z": "µm"}, start={"z": 9.0}, alt=lambda z, n: f"a black square at {z}, {n}",
+    )  # fmt: skip
+    z, n, _ = made.widget().children
+    assert (z.description, z.value, n.description) == ("slice z, µm", 9.0, "n")
+
+
 def test_importing_it_does_not_import_the_widgets():
     code = "import sys; import bfs_tutorial.explore; sys.exit('ipywidgets' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

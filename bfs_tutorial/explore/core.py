@@ -130,4 +130,5 @@ def _live_control(ipywidgets: Any, p: Parameter) -> Any:
     kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
     low, high = p.values[0], p.values[-1]
     step = 1 if whole else (high - low) / 100
-    return kind(p.values[p.start], min=low, max=high, step=step, description=p.label, style=style)
+    title = f"{p.label}, {p.unit}" if p.unit else p.label
+    return kind(p.values[p.start], min=low, max=high, step=step, description=title, style=style)

@@ -95,6 +95,7 @@ class Parameter:
     shown: tuple[str, ...]
     start: int  # index into values
     slider: bool  # numbers in rising order; otherwise a choice
+    unit: str = ""
 
 
 def make_parameter(name: str, given: Sequence | Mapping, label: str, unit: str, start: Any) -> Parameter:
@@ -119,7 +120,7 @@ def make_parameter(name: str, given: Sequence | Mapping, label: str, unit: str, 
         index = values.index(start)
     else:
         raise InputError(f"start of {name!r} is {start!r}: expected one of {list(values)}")
-    return Parameter(name, label, values, shown, index, slider)
+    return Parameter(name, label, values, shown, index, slider, unit)
 
 
 def _with_unit(value: float, unit: str) -> str:
