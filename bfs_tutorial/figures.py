@@ -705,13 +705,17 @@ def curves(
     y_label: str = "loss",
     log: bool = False,
     smooth: int = 1,
+    inside: Sequence[str] = (),
 ) -> Figure:
     """Draw training curves, each named at its end in its own colour, so that no legend is needed.
 
     series: by name, the values of step 1, 2, 3, ... or a pair (steps, values); log: logarithmic axis of values;
-    smooth: values in a centred running mean, drawn over the faint values themselves. Raises InputError for no
-    curves, too many, rows of unequal length, values that are not finite, or for log, not positive.
+    smooth: values in a centred running mean, drawn over the faint values themselves; inside: curves that stop early
+    and are named right where they do, not at the edge. Raises InputError for no curves, too many, rows of unequal
+    length, values that are not finite, or for log, not positive, and for a name inside that no curve has.
     """
+    if not set(inside) <= set(series):
+        raise InputError(f"names inside {list(inside)}: expected some of the curves {list(series)}")
     lines = {name: _series(name, values, log) for name, values in series.items()}
     if not 1 <= len(lines) <= len(LINES):
         raise InputError(f"{len(lines)} curves: expected 1 to {len(LINES)}; draw more in two figures")
@@ -723,7 +727,11 @@ def curves(
             axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
             values = ndimage.uniform_filter1d(values, min(smooth, len(values)), mode="nearest")
         axes.plot(steps, values, color=colour, marker="o" if len(steps) == 1 else None)
-        ends.append((steps[-1], values[-1], name, colour))
+        if name in inside:
+            place = {"textcoords": "offset points", "va": "top", "color": colour}
+            axes.annotate(name, (steps[-1], values[-1]), (4, 1), **place)
+        else:
+            ends.append((steps[-1], values[-1], name, colour))
     axes.set(xlabel=x_label, ylabel=y_label, yscale="log" if log else "linear")
     if log:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -533,6 +533,15 @@ def test_curves_are_named_at_their_ends_without_overlap():
     assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
 
 
+def test_a_curve_that_stops_early_is_named_where_it_stops():
+    (axes,) = figures.curves({"long": ([0, 4], [0, 1]), "short": ([0, 1], [0, 0.2])}, inside=["short"]).axes
+    axes.figure.draw_without_rendering()
+    by_name = {text.get_text(): text for text in axes.texts}
+    box, (x, y) = Text.get_window_extent(by_name["short"]), axes.transData.transform((1, 0.2))
+    assert 0 < box.x0 - x < 10 and y - 5 < box.y1 < y + 5 and by_name["short"].arrow_patch is None
+    assert by_name["long"].arrow_patch is not None
+
+
 @pytest.mark.parametrize("log", [False, True])
 def test_a_lone_curve_is_named_level_with_its_end(log):
     figure = figures.curves({"loss": [1.0, 0.2, 0.5]}, log=log)
@@ -731,6 +740,7 @@ IMAGE, LABELS = np.random.default_rng(0).random((4, 8, 9)), np.ones((4, 8, 9), d
         (lambda: figures.curves({"loss": [1.0, np.nan]}), "finite"),
         (lambda: figures.curves({"loss": ([1, 2], [1.0])}), "2 steps, 1 values"),
         (lambda: figures.curves({"loss": [1.0, 0.0]}, log=True), "positive"),
+        (lambda: figures.curves({"loss": [1.0, 0.5]}, inside=["los"]), "inside"),
         (lambda: figures.bars({}), "one or more"),
         (lambda: figures.bars({"a": {"IoU": 1}, "b": {"SEG": 1}}), "the same metrics"),
         (lambda: figures.bars({"a": {"IoU": np.nan}}), "IoU of 'a'"),
