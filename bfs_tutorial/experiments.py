@@ -10,6 +10,7 @@ from it, and the classical rows are set to do best on the training stacks, which
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import resource
@@ -197,10 +198,10 @@ def keep_s1(model: BFSNet, path: Path, stacks: Sequence[ZStack], cpu_seconds: fl
 
 
 def restore_s1(model: BFSNet, path: Path, stacks: Sequence[ZStack], device: str) -> BFSNet:
-    """Put a kept S1 into the model. Raises `InputError` when it was trained with other settings or stacks."""
+    """Put a kept S1 into the model. Raises `InputError` when it was trained with other settings, stacks or clicks."""
     state = torch.load(path, weights_only=True, map_location="cpu")
     if state["recipe"] != s1_recipe(model.settings, stacks):
-        raise InputError(f"{path} was trained with other settings or stacks; delete its folder or give another --work")
+        raise InputError(f"{path} was trained with other settings, stacks or clicks; clear it or change --work")
     model.s1 = model.network(0, prior=0.02).to(pick_device(device))
     model.s1.load_state_dict(state["weights"])
     model.s1.eval()
@@ -209,9 +210,11 @@ def restore_s1(model: BFSNet, path: Path, stacks: Sequence[ZStack], device: str)
 
 
 def s1_recipe(settings: Settings, stacks: Sequence[ZStack]) -> str:
-    """The settings and the training stacks that S1 depends on, as text."""
+    """The settings, the training stacks and their clicks that S1 depends on, as text."""
     names = ("modality", "spacing", "channels", "pools", "d_m", "k", "focal_weight", "s1", "merge_radius")
-    recipe = {name: asdict(settings)[name] for name in names} | {"stacks": [stack.name for stack in stacks]}
+    recipe = {name: asdict(settings)[name] for name in names} | {
+        "stacks": [(stack.name, hashlib.sha256(stack.centres.tobytes()).hexdigest()) for stack in stacks]
+    }
     return json.dumps(recipe, sort_keys=True)
 
 

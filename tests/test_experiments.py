@@ -85,15 +85,26 @@ def test_the_same_recipe_and_seed_give_the_same_scores(tiny, tmp_path):
 def test_a_kept_s1_of_other_settings_is_refused(tiny, tmp_path, monkeypatch):
     table1("tiny", ["pseudo"], 1, results=tmp_path, work=tmp_path / "work", progress=False)
     monkeypatch.setitem(experiments.DATA, "tiny", DataSet("fluorescence", tiny_folds, tiny, {**SMALL, "d_m": 6.0}))
-    with pytest.raises(InputError, match="trained with other settings or stacks; delete"):
+    with pytest.raises(InputError, match="trained with other settings, stacks or clicks"):
         table1("tiny", ["class"], 1, results=tmp_path, work=tmp_path / "work", progress=False)
+
+
+def test_a_kept_s1_of_other_clicks_is_refused(tmp_path):
+    stack = experiments.ZStack(np.arange(256.0).reshape(4, 8, 8), (1, 1, 1), [(1, 2, 2), (2, 5, 5)], name="same")
+    moved = experiments.ZStack(stack.image, stack.spacing, stack.centres + 0.5, name="same")
+    model = experiments.BFSNet("fluorescence", spacing=stack.spacing)
+    model.s1 = model.network(0, prior=0.02)
+    experiments.keep_s1(model, tmp_path / "s1.pt", [stack], 1.0)
+    experiments.restore_s1(model, tmp_path / "s1.pt", [stack], "cpu")
+    with pytest.raises(InputError, match="other settings, stacks or clicks"):
+        experiments.restore_s1(model, tmp_path / "s1.pt", [moved], "cpu")
 
 
 def test_records_and_networks_of_other_options_are_not_taken_for_these(tiny, tmp_path):
     table1("tiny", ["pseudo"], 1, results=tmp_path, progress=False)
     with pytest.raises(InputError, match="made with another --stacks or --paper"):
         table1("tiny", ["pseudo"], 1, stacks=1, results=tmp_path, progress=False)
-    with pytest.raises(InputError, match="trained with other settings or stacks"):
+    with pytest.raises(InputError, match="trained with other settings, stacks or clicks"):
         table1("tiny", ["class"], 1, stacks=1, results=tmp_path, progress=False)
 
 
