@@ -14,7 +14,7 @@
 # > - **Three numbers, three questions.** IoU asks about voxels, SEG about true cells, MUCov about predicted cells.
 # > - **One table of counts** holds all that is needed for the three.
 # > - **Half a cell is a cliff.** A prediction that covers half of a cell or less counts as nothing.
-# > - **IoU can be had without finding cells**, where cells are bright.
+# > - **A good IoU can be had without finding cells**, where cells are bright.
 # > - **A column that falls can tell more than one that rises**: we read Table 1 of the paper with this in mind.
 #
 # Two methods outline the same cells. Which one is better, and better at what?
@@ -61,7 +61,7 @@ print(f"shared / together = {(G & P).sum() / (G | P).sum():.2f}")
 #
 # $$J(G, P) = \frac{|G \cap P|}{|G \cup P|},$$
 #
-# 1 for equal sets and 0 for sets that share nothing.
+# where $|\cdot|$ counts voxels, $\cap$ is "in both" and $\cup$ "in either". It is 1 for equal sets and 0 for sets that share nothing.
 #
 # > **Same thing, other names.** $J$ is the *Jaccard index*. *Dice*, or *F1 of voxels*, is $2J/(1+J)$: a larger number for the
 # > same picture, so check which one a paper prints.
@@ -86,18 +86,36 @@ for radius in (6, 7, 8, 9, 10):
 #
 # ## Many cells: one table
 #
-# With many cells, someone must say which prediction belongs to which cell. All of it can be read from one table. Its entry
-# $n_{ij}$ counts the voxels that lie in true cell $i$ and in predicted cell $j$; row 0 and column 0 are the background.
+# With many cells, someone must say which prediction belongs to which cell. Take three true cells and four predictions. Cells are numbered
+# from 1 on, and 0 is the background.
 
 # %%
 truth = 1 * box(2) + 2 * box(14) + 3 * box(38)
 labels = 1 * box(3) + 2 * box(17) + 3 * box(29, 6) + 4 * box(50, 6)
+figures.show(
+    figures.comparison(
+        0.35 * (truth > 0), {"truth": truth, "prediction": labels}, (1, 1, 1),
+        title="three cells", reference="truth", limits=(0, 1),
+    ),
+    alt="Three squares; the same in colour; a prediction in which the first "
+    "two squares are shifted to the right, the third is not covered, and two "
+    "narrow boxes stand on the ground",
+    caption="White: a true cell where it is not filled. Two cells are found, "
+    "shifted by one and by three voxels. The third is missed, and two boxes "
+    "are invented. Colours are numbers: those of both sides need not agree.",
+)  # fmt: skip
+
+# %% [markdown]
+# All that we need can be read from one table, the **contingency table**. Its entry $n_{ij}$ counts the voxels that lie in true cell $i$ and in
+# predicted cell $j$. Row 0 and column 0 are the background.
+
+# %%
 table = metrics.contingency_table(labels, truth)
 print(table)
 
 # %% [markdown]
-# The first two cells are found, moved by one and by three voxels. The third is missed, and two things are predicted where no
-# cell is. Now the three metrics, by hand:
+# The second row is the first cell: 90 of its voxels are in the first prediction, 10 are in none. The sum of a row is the size of a true cell, the sum of a
+# column that of a prediction. So we get $J$ for every pair of a cell and a prediction:
 
 # %%
 overlap = table[1:, 1:]  # (true, predicted)
@@ -110,10 +128,10 @@ print(J.round(2))
 # A row of this table is a true cell, a column a prediction. The three metrics are three ways to read it:
 
 # %%
-best = J.argmax(axis=0), range(len(sizes))  # each prediction's best partner
-iou = overlap.sum() / (table.sum() - table[0, 0])
+iou = overlap.sum() / (table.sum() - table[0, 0])  # of all cells as one
 seg = (J * covers).sum(axis=1).mean()  # a mean over true cells
-mucov = (J * covers)[best].mean()  # a mean over predicted cells
+best, every = J.argmax(axis=0), np.arange(len(sizes))
+mucov = (J * covers)[best, every].mean()  # a mean over predicted cells
 print(f"IoU {iou:.2f}, SEG {seg:.2f}, MUCov {mucov:.2f}")
 
 # %% [markdown]
@@ -123,12 +141,13 @@ print(f"IoU {iou:.2f}, SEG {seg:.2f}, MUCov {mucov:.2f}")
 # - **MUCov**: for each *predicted* cell, the true cell with which its $J$ is best, and that $J$ if more than half of this true cell is covered,
 #   otherwise 0; then the mean. An invented cell costs.
 #
-# `metrics.evaluate` gives the same numbers, in one pass over the voxels; the next cell asserts it.
+# `metrics.evaluate` gives the same numbers:
 
 # %%
 scores = evaluate(labels, truth)
 ours = [scores[name] for name in ("IoU", "SEG", "MUCov")]
 np.testing.assert_allclose(ours, [iou, seg, mucov])
+print("the same, by the package:", *(f"{value:.2f}" for value in ours))
 
 # %% [markdown]
 # ## Every mistake has its column
@@ -155,13 +174,14 @@ figures.show(
     alt="Eight small pictures of three squares: as they are, and with a "
     "square missing, one added, two joined, one cut in two unequal parts, in "
     "two halves, and one drawn too small",
-    caption="One mistake at a time. White lines show the true cells.",
+    caption="One mistake at a time. White lines show a true cell where the "
+    "prediction does not fill it.",
 )
 
 # %%
 rows = {name: evaluate(labels, truth) for name, labels in mistakes.items()}
 names = ["IoU", "SEG", "MUCov", "coverage"]
-caption = "The metrics of the paper for each mistake; coverage comes below"
+caption = "The metrics of the paper for each mistake, and coverage"
 style = {"header": "mistake", "decimals": 2, "beside": list(rows)}
 figures.score_table(rows, names, caption=caption, **style)
 
@@ -173,16 +193,17 @@ figures.score_table(rows, names, caption=caption, **style)
 # - **MUCov** sees what is invented and is blind to what is missing.
 # - **A merge**: the giant covers more than half of both cells, so SEG counts it twice, each time with a low $J$. For MUCov it is one bad
 #   prediction of two.
-# - **The last three rows** show the rule that we look at next: 6 : 4 leaves a cell, 5 : 5 leaves none, and so does a cell that is drawn too small. Two of
-#   three cells are still right there, so SEG stops at two thirds.
+# - **The last three rows** show the rule that we look at next. After a split of 6 : 4 one piece covers more than half of its cell. After 5 : 5 neither does, nor
+#   does a cell that is drawn too small: then this cell counts 0. The other two cells are right, so SEG stops at two thirds.
+# - **Coverage** is SEG without this rule: for each true cell the best $J$ of all predictions. Half a cell scores a half.
 #
 # > **Checkpoint.** At this point we have: three numbers from one table, and a list of the mistakes that each of them can and
 # > cannot see. No single column is enough.
 #
 # ## More than half
 #
-# Why "more than half of the true cell"? Because at most one prediction can do that. The rule makes partners unique without
-# any search for the best matching. The price is a cliff. Let a ball shrink:
+# Why "more than half of the true cell"? Because at most one prediction can do that. So each true cell has one partner at most, and nobody
+# has to search for the best pairs. The price is a cliff. Let a ball shrink:
 
 # %%
 radii = np.arange(5, 10.01, 0.25)
@@ -195,8 +216,8 @@ figures.show(
     figures.curves(series, x_label=words, y_label="score"),
     alt="Two curves that rise to 1 at 8 µm and fall beyond; from about 6.5 "
     "µm on they are one, below it SEG is zero while coverage falls gently",
-    caption="One ball of changing size. Below the cliff, SEG takes a fair "
-    "outline for a missed cell.",
+    caption="One predicted ball of changing size. Where it covers half of "
+    "the true one or less, SEG is 0, though its outline is fair: a cliff.",
 )
 
 # %%
@@ -205,8 +226,8 @@ print(f"SEG is above 0 from a radius of {min(alive)} µm on, of 8 µm")
 print(f"half the volume is {0.5 ** (1 / 3):.0%} of the radius")
 
 # %% [markdown]
-# A method whose cells are all more than a fifth too small in radius scores zero in SEG and in MUCov. The other side is no cliff: a prediction
-# twice too large still covers all of its cell. When a score jumps between two runs, look at the sizes before you look for reasons.
+# A ball with less than four fifths of the right radius scores zero, in SEG and in MUCov. The other side has no cliff: a prediction
+# that is too large still covers all of its cell. When a score jumps between two runs, look at the sizes before you look for reasons.
 #
 # ## Drag a ball
 #
@@ -269,7 +290,7 @@ explore.explorable(
 #
 # The paper cites Silberman et al. 2014 for MUCov. Their *coverage* is a mean over the *true* cells: how well is each covered by its
 # best prediction? The numbers in the paper's table come from the protocol of QCANet (Tokuoka et al. 2020), whose tool takes the mean
-# over the *predictions*. These look in opposite directions. One scene tells them apart: all cells right, and as many invented.
+# over the *predictions*. The two look in opposite directions. One scene tells them apart: all cells right, and as many invented.
 
 # %%
 true_boxes = 1 * box(2) + 2 * box(16)
@@ -282,8 +303,8 @@ for name, found in (
     print(f"{name}: coverage {coverage:.2f}, MUCov {mucov:.2f}")
 
 # %% [markdown]
-# They swap places. The paper describes MUCov as a sign of the absence of false positives, which fits the predictions' side. This
-# book uses MUCov in the sense of the table, and calls the other one coverage.
+# They swap places. The paper describes MUCov as a sign of the absence of false positives. That fits the mean over predictions, and
+# this book uses the names so: MUCov goes through the predictions, coverage through the true cells.
 #
 # ### When there is nothing
 #
@@ -298,8 +319,6 @@ cases = {
     "nothing there, two predicted": (true_boxes, nothing),
 }
 rows = {name: evaluate(*case) for name, case in cases.items()}
-
-# %%
 style = {"header": "case", "decimals": 0, "beside": list(rows)}
 figures.score_table(rows, names[:3], caption="Empty cases", **style)
 
@@ -307,8 +326,8 @@ figures.score_table(rows, names[:3], caption="Empty cases", **style)
 # ## Why IoU says little on bright nuclei
 #
 # In fluorescence, nuclei are bright and the ground is dark. A threshold finds the voxels, without a network and without a click. Take
-# three simulated stacks and give them two methods: a threshold alone, all of whose voxels are called *one* cell, and
-# a threshold followed by a watershed.
+# three simulated stacks and two methods. The first is a threshold alone: all its voxels are called *one* cell. The second divides them
+# by a watershed, which cuts at the necks between cells (see [Instances](instances.ipynb)).
 
 
 # %%
@@ -344,17 +363,19 @@ figures.score_table(rows, names[:3], caption=caption, **style)
 
 # %% [markdown]
 # In fluorescence both rows have almost the same IoU. One of them found cells, the other found that some voxels are bright, and only SEG
-# and MUCov know the difference. In bright field all columns are low: there the threshold already fails at the voxels, and IoU means more.
+# and MUCov know the difference. In bright field all columns are low. There a threshold already fails at the voxels, so a good IoU has to be earned.
 
 # %% [markdown]
 # ## Table 1 of the paper, read again
 #
-# These are the paper's own numbers on BBBC050, fluorescent nuclei of mouse embryos:
+# These are the paper's own numbers on BBBC050, fluorescent nuclei of mouse embryos. The first two methods learn from full masks, the other three from points.
+# *Pseudo labels* are the rough masks that S1 yields (see [Peak response](peak_response.ipynb)). $\mathcal{L}_{class}$ alone teaches S2 with these.
+# $\mathcal{L}_{FL}$ adds [the boundary loss](boundary_loss.ipynb).
 
 # %%
 published = paper.table_1()
 columns = ["IoU", "SEG", "MUCov"]
-caption = "Table 1 of the paper. The first two rows learnt from full masks"
+caption = "Table 1 of the paper; the best of each column is bold"
 figures.score_table(published, columns, caption=caption, decimals=3)
 
 # %%
@@ -363,8 +384,8 @@ figures.show(
     alt="Bars of five methods in three panels: the full BFS-Net is best of "
     "the three trained on points in IoU and in SEG, but in MUCov it stands "
     "below the one without the boundary loss",
-    caption="Table 1 of the paper as bars. QCANet and Mask R-CNN learnt from "
-    "full masks.",
+    caption="The same as bars. Look at the two blue rows: the lower one, "
+    "with the boundary loss, is longer in IoU and SEG and shorter in MUCov.",
 )
 
 # %% [markdown]
@@ -377,7 +398,8 @@ for name in columns:
     print(f"{name}: {full[name]:.3f} / {best[name]:.3f} = {ratio:.1%}")
 
 # %% [markdown]
-# So the IoU is 0.643, and in the two columns that look at cells the share is lower. By IoU, as we saw on simulated stacks, a threshold competes.
+# So the IoU is 0.643, and in the two columns that look at cells the share is lower. IoU is also the column in which a bare threshold did well on our simulated
+# stacks.
 #
 # **MUCov falls when $\mathcal{L}_{FL}$ is added**, from 0.506 to 0.473, while SEG rises. The paper says "the result gets improves further in terms of
 # segmentation alignment" and does not mention the fall. What can it mean? Here a small fact helps.
@@ -408,13 +430,14 @@ for name, row in published.items():
 # %% [markdown]
 # The table holds means over stacks, so strictly this says "in at least one stack". A reading that fits all of it: the
 # network without $\mathcal{L}_{FL}$ lost or merged cells; with it more true cells are matched, and more predictions that match nothing appear.
-# The table alone cannot prove it. The counts $N_P$ and $N_G$ would, and they are not printed. Ours are, in `results/`.
+# The table alone cannot prove it. The counts $N_P$ and $N_G$ could, but the paper does not print them. Our records in `results/table1` hold them for every run.
 #
 # ## What we saw
 #
 # - IoU counts voxels, SEG asks for missed cells, MUCov for invented ones. One contingency table gives all three.
 # - Splits and merges are invisible to IoU. A threshold can have a good IoU and no cell.
-# - In three dimensions one voxel all around costs about a third of $J$, and below half of a cell SEG and MUCov are zero.
+# - In three dimensions, for a ball of 8 voxels radius, one voxel all around costs about a third of $J$.
+# - A prediction that covers half of its cell or less scores zero in SEG and MUCov.
 # - MUCov above SEG means fewer predictions than cells.
 # - A ratio of two scores is not a score.
 #
