@@ -18,6 +18,7 @@ from bfs_tutorial.checks.centre_regression import (
 from bfs_tutorial.checks.core import EXERCISES, Exercise, Report, hint
 from bfs_tutorial.checks.fluorescence_experiment import interval, row_pairs
 from bfs_tutorial.checks.instances import ball_markers, greedy_mask, large_enough, merged, raised
+from bfs_tutorial.checks.limits import invented, lower_cut, quiet_volume
 from bfs_tutorial.checks.metrics import blind_iou, can_fall, mucov, seg
 from bfs_tutorial.checks.peak_response import brighter_voxel, dark_evidence, linear_response, pseudo_labels
 from bfs_tutorial.checks.segmentation import (
@@ -29,6 +30,7 @@ from bfs_tutorial.checks.segmentation import (
 )
 from bfs_tutorial.checks.supervision import flipped_auc, nearest_point, otsu
 from bfs_tutorial.checks.whole_method import backward_passes, clicks
+from bfs_tutorial.checks.your_own_stack import diameter_ratio, doubtful_clicks, fiji_clicks, twenty_clicks
 
 __all__ = [
     "EXERCISES",
@@ -80,6 +82,13 @@ __all__ = [
     "above_control",
     "interval",
     "row_pairs",
+    "invented",
+    "quiet_volume",
+    "lower_cut",
     "ray_end",
     "turned_stack",
+    "fiji_clicks",
+    "doubtful_clicks",
+    "diameter_ratio",
+    "twenty_clicks",
 ]
