@@ -296,7 +296,7 @@ figures.show(
 )
 
 # %% [markdown]
-# The rule does what it promises, for this network. A second one follows below.
+# For this network the rule does what it promises. A second network follows below.
 #
 # ## From a map to a mask
 #
@@ -304,7 +304,7 @@ figures.show(
 # it with a Gaussian, here of 3 µm, and must **cut** it. *Otsu's method* proposes the threshold that splits the values into two groups, each as
 # uniform as possible; we multiply it by a factor. The paper gives neither smoothing nor threshold. How much do they decide?
 #
-# A mask is scored by its **IoU**, intersection over union: the voxels that it shares with the true cell, divided by the voxels that one of the two has.
+# A mask is scored by its **IoU**, intersection over union: the voxels that it shares with the true cell, divided by the voxels that at least one of the two has.
 
 
 # %%
@@ -381,7 +381,7 @@ lost = np.ptp(scores["response, 3 µm"])
 print(f"response, 3 µm, best factor over worst: {lost:.1f}")
 
 # %% [markdown]
-# These are means of both microscopes, rounded. Three things stand in them.
+# The first three lines are means of both microscopes. Three things stand in these numbers.
 #
 # - **The threshold decides most.** At its worst factor the response loses 0.4, more than any other way lies below it in the table.
 # - **The rule counts.** Smoothed, and cut where it suits it best, the gradient comes within about 0.1 of the response. It does not reach it.
