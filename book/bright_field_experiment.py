@@ -352,13 +352,13 @@ figures.score_table(
 )  # fmt: skip
 
 # %% [markdown]
-# - **λ**: as a mean, the loss rewards short outlines. That helps where masks are too large. Watch the volume: here they are too small already, and the loss costs. All other panels have the
-#   λ of the table, at the right end of this one, so masks start out too small there.
+# - **λ**: as a mean, the loss rewards short outlines. That helps where masks are too large. Watch the volume: here they are too small already, and the loss costs. The
+#   panels after it have the λ at its right end, so most of them start from masks that are too small.
 # - **σ**: a wide Gaussian smears one cell's rings over the next cell.
 # - **Scale**: without one the weight is flat, and at so large a λ shrinking ends with an empty mask. The scale around each voxel fares no better.
 # - **Edge**: LoG and gradient both see the rings, in focus and out of focus. Neither knows the plane.
 # - **Reduction**: at this λ the ratio ends with an empty mask, too.
-# - **Cut of a response**: it decides how large all cells are. Points cannot tell; validation stacks with known outlines did.
+# - **Cut of a response**, for the pseudo labels alone: it decides how large all cells are. Points cannot tell; validation stacks with known outlines did.
 # - **Cut of S2's mask**: the usual cut is one half. A lower one wins back volume that the loss took.
 # - **Density**: what the fourth picture shows, as a curve. More cells, more shadows on each other.
 #
