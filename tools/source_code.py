@@ -16,12 +16,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("bfs_tutorial", "data_download")
 PARTS = {  # heading -> modules, in the order in which data meet them; a module that is named nowhere comes last
-    "Data": ("stack", "files", "normalise", "simulate", "simulate.cells", "simulate.bright_field",
+    "Data": ("stack", "points", "files", "normalise", "simulate", "simulate.cells", "simulate.bright_field",
              "simulate.fluorescence"),
     "Method": ("centre_maps", "unet", "losses", "training", "peaks", "peak_response", "pseudo_labels", "instances",
                "pipeline"),
-    "Measuring": ("metrics", "baselines", "experiments", "paper", "bench"),
-    "Showing": ("figures", "explore"),
+    "Measuring": ("metrics", "measure", "baselines", "experiments", "ablations", "focal_weight", "records", "paper",
+                  "ledger", "bench"),
+    "Other methods": ("boxes", "mask_rcnn", "qcanet", "phase", "star_convex", "sim_to_real"),
+    "Showing": ("figures", "explore.core", "explore.frame", "explore.page", "explore.drawing", "explore.supervision",
+                "explore.centre_maps", "explore.centre_regression", "explore.peak_response", "explore.boundary_loss",
+                "explore.segmentation", "explore.instances", "explore.beyond_the_paper"),
     "Command line and errors": ("cli", "doctor", "errors"),
 }  # fmt: skip
 IN_THE_PAPER = re.compile(r"Eq\.\s*\(?(\d)\)?(?:\s*(?:and|or)\s*\(?(\d)\)?)?|(§\d(?:\.\d)*)|(Fig\. \d)|(Table \d)")
@@ -184,7 +188,9 @@ def api() -> str:
     files = module_files()
     named = {f"bfs_tutorial.{name}" for modules in PARTS.values() for name in modules}
     parts = {heading: [f"bfs_tutorial.{name}" for name in modules] for heading, modules in PARTS.items()}
-    parts["Other modules"] = [n for n in files if n not in named and n.startswith("bfs_tutorial.")]
+    rest = [name for name in files if name not in named and name.startswith("bfs_tutorial.")]
+    parts["Checks of the exercises"] = [name for name in rest if name.startswith("bfs_tutorial.checks.")]
+    parts["Other modules"] = [name for name in rest if not name.startswith("bfs_tutorial.checks.")]
     parts["Downloads"] = [name for name in files if name.startswith("data_download")]
     written = {
         heading: [text for name in modules if name in files and (text := section(name, files[name]))]
