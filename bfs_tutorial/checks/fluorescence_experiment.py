@@ -80,10 +80,10 @@ def interval(answer: Callable) -> Iterator[Property]:
 
 
 ROWS = ("ball", "pseudo", "class", "full-printed", "full-mean", "full", "supervised")
-ANSWERS: dict[str, tuple[tuple[str, str], ...]] = {  # by question: the pairs that answer it
-    "S2": (("pseudo", "class"),),
-    "boundary": (("class", "full"), ("class", "full-mean")),
-    "masks": (("class", "supervised"),),
+ANSWERS: dict[str, tuple[str, str]] = {  # by question: the pair that answers it
+    "S2": ("pseudo", "class"),
+    "boundary": ("class", "full-mean"),
+    "masks": ("class", "supervised"),
 }
 WHY: dict[str, dict[str, str]] = {  # by question: what another row before or after would bring in
     "S2": {
@@ -95,6 +95,7 @@ WHY: dict[str, dict[str, str]] = {  # by question: what another row before or af
     },
     "boundary": {
         "full-printed": "that row has the loss that is not scaled; the question is with or without the scaled one",
+        "full": "that row has another form of the loss, a ratio; the question is about the scaled mean",
         "pseudo": "that row has no S2: two steps at once",
         "ball": "that row has no network at all",
         "supervised": "that row was taught by masks",
@@ -128,9 +129,9 @@ def row_pairs(answer: object) -> Iterator[Property]:
             raise WrongAnswer(f"{question}: {short(pair)} is no pair (before, after) out of {', '.join(ROWS)}")
         pair = tuple(pair)
         verified = f"{question}: {pair[0]} → {pair[1]} differ in nothing else"
-        if pair[::-1] in right:
+        if pair[::-1] == right:
             said = "the right rows, but a gain would come out negative: the pair is (before, after)"
         else:
             odd = [row for row in pair if row in WHY[question]]
             said = f'"{odd[0]}": {WHY[question][odd[0]]}' if odd else "these two rows do not differ in what is asked"
-        yield Property(pair in right, verified, f"{question}: {said}")
+        yield Property(pair == right, verified, f"{question}: {said}")

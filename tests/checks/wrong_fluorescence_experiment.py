@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.checks.wrong import wrong, wrong_value
 
-RIGHT = {"S2": ("pseudo", "class"), "boundary": ("class", "full"), "masks": ("class", "supervised")}
+RIGHT = {"S2": ("pseudo", "class"), "boundary": ("class", "full-mean"), "masks": ("class", "supervised")}
 
 
 def means_of(differences, draws, seed):
@@ -66,5 +66,8 @@ def turned(differences, draws=2000, seed=0):
 wrong_value("row_pairs", "The pair is turned.", RIGHT | {"S2": ("class", "pseudo")}, "before, after")
 wrong_value("row_pairs", "The ball is taken for S2's teacher.", RIGHT | {"S2": ("ball", "class")}, "did not teach S2")
 wrong_value("row_pairs", "Pseudo labels to everything.", RIGHT | {"S2": ("pseudo", "full")}, "two steps at once")
-wrong_value("row_pairs", "Printed against scaled.", RIGHT | {"boundary": ("full-printed", "full")}, "with or without")
+wrong_value(
+    "row_pairs", "Printed against scaled.", RIGHT | {"boundary": ("full-printed", "full-mean")}, "with or without"
+)
+wrong_value("row_pairs", "The ratio for the mean.", RIGHT | {"boundary": ("class", "full")}, "another form of the loss")
 wrong_value("row_pairs", "Full method against masks.", RIGHT | {"masks": ("full", "supervised")}, "has a boundary loss")
