@@ -711,8 +711,8 @@ def curves(
 
     series: by name, the values of step 1, 2, 3, ... or a pair (steps, values); log: logarithmic axis of values;
     smooth: values in a centred running mean, drawn over the faint values themselves; inside: curves that stop early
-    and are named right where they do, not at the edge. Raises InputError for no curves, too many, rows of unequal
-    length, values that are not finite, or for log, not positive, and for a name inside that no curve has.
+    and are named above the place where they do, not at the edge. Raises InputError for no curves, too many, rows of
+    unequal length, values that are not finite, or for log, not positive, and for a name inside that no curve has.
     """
     if not set(inside) <= set(series):
         raise InputError(f"names inside {list(inside)}: expected some of the curves {list(series)}")
@@ -728,8 +728,9 @@ def curves(
             values = ndimage.uniform_filter1d(values, min(smooth, len(values)), mode="nearest")
         axes.plot(steps, values, color=colour, marker="o" if len(steps) == 1 else None)
         if name in inside:
-            place = {"textcoords": "offset points", "va": "top", "color": colour}
-            axes.annotate(name, (steps[-1], values[-1]), (4, 1), **place)
+            side, away = ("right", -2) if values[-1] >= values[0] else ("left", 2)  # beside the curve itself
+            place = {"textcoords": "offset points", "ha": side, "va": "bottom", "color": colour}
+            axes.annotate(name, (steps[-1], values[-1]), (away, 3), **place)
         else:
             ends.append((steps[-1], values[-1], name, colour))
     axes.set(xlabel=x_label, ylabel=y_label, yscale="log" if log else "linear")

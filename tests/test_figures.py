@@ -533,12 +533,13 @@ def test_curves_are_named_at_their_ends_without_overlap():
     assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
 
 
-def test_a_curve_that_stops_early_is_named_where_it_stops():
-    (axes,) = figures.curves({"long": ([0, 4], [0, 1]), "short": ([0, 1], [0, 0.2])}, inside=["short"]).axes
+@pytest.mark.parametrize(("end", "side"), [(0.2, "x1"), (-0.2, "x0")])
+def test_a_curve_that_stops_early_is_named_above_its_end(end, side):
+    (axes,) = figures.curves({"long": ([0, 4], [0, 1]), "short": ([0, 1], [0, end])}, inside=["short"]).axes
     axes.figure.draw_without_rendering()
     by_name = {text.get_text(): text for text in axes.texts}
-    box, (x, y) = Text.get_window_extent(by_name["short"]), axes.transData.transform((1, 0.2))
-    assert 0 < box.x0 - x < 10 and y - 5 < box.y1 < y + 5 and by_name["short"].arrow_patch is None
+    box, (x, y) = Text.get_window_extent(by_name["short"]), axes.transData.transform((1, end))
+    assert abs(getattr(box, side) - x) < 10 and 0 < box.y0 - y < 10 and by_name["short"].arrow_patch is None
     assert by_name["long"].arrow_patch is not None
 
 
