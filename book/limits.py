@@ -249,14 +249,16 @@ figures.score_table(table, header="size along", decimals=1, beside=list(table),
 # %%
 spread = {n: {what: np.quantile(v, (0.5, 0.05, 0.95))
               for what, v in row.items()} for n, row in off.items()}  # fmt: skip
-low, high = spread["bright-field, z"]["centre"][1:]
-print("bright-field centres within a plane of 2 µm:", -2 < low < high < 2)
 figures.show(
     figures.intervals(spread, x_label="found minus true, µm"),
     alt="Ranges of errors. Sizes of bright-field cells along z are mostly too "
     "large and vary most; all other ranges are narrow",
     caption="Dot: median. Line: nine in ten cells. Right of zero: too large.",
 )
+
+# %%
+low, high = spread["bright-field, z"]["centre"][1:]
+print("bright-field centres within a plane of 2 µm:", -2 < low < high < 2)
 
 # %% [markdown]
 # Centres are good to about a plane, and sizes along x to about a pixel, in both modalities. Heights in bright field are not. The first row of the table says it in three ways. A cell comes out
@@ -622,7 +624,7 @@ for cut in (0.5, 0.2, 0.05):
 #
 # Without a truth you can still compare counts and volumes. When do both stay silent? The truth is two discs of radius 5 voxels in one plane
 # (1, 31, 41), with centres (0, 15, 12) and (0, 15, 28). Write `my_quiet_volume()`. It returns labels of this shape with two cells and
-# between 95 and 105 % of the true volume, but a SEG below 0.1.
+# the true volume, give or take 5 %, but a SEG below 0.1.
 
 
 # %% tags=["exercise", "hide-input"]

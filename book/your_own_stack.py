@@ -300,8 +300,7 @@ run("train clicked.tif --points napari.csv --modality fluorescence "
     "--steps-s1 150 --steps-s2 150 --seed 0 -o model.pt")  # fmt: skip
 
 # %% [markdown]
-# The first line of the answer is worth reading: size, spacing, and how the points were read. With several stacks, name them all and then their points, in the same order. Training that was stopped goes on when the
-# same line is given again.
+# The first line of the answer is worth reading: size, spacing, and how the points were read. With several stacks, name them all and then their points, in the same order.
 #
 # The model keeps its recipe and its losses:
 
@@ -477,7 +476,7 @@ print("median volume within 30 % of the experts':", 0.7 < ratio < 1.3)
 # | good on the clicked stack, bad on the new one | other microscope, stain or day | click one stack of each kind |
 # | not enough memory | a large stack | see below |
 #
-# Try a threshold too. If cells are bright and apart, it may be all you need, and the chapters on the experiments show cases where it wins.
+# Try a threshold too, as in exercise 4. If cells are bright and apart, it may be all you need.
 #
 # ## Large stacks, GPU, Colab
 #
@@ -587,12 +586,12 @@ print(f"{np.median(wrong / right):.2f}")
 # %% [markdown]
 # ### Exercise 4: the project
 #
-# Segment the stack that your teacher gives you from 20 clicks. (None at hand? `python -m bfs_tutorial simulate fluorescence -o class`.) Cut out a block
-# of about 20 cells and click each. Give the three commands, then make the four checks. Hand in the labels, the table, and half a page: what did each check
-# say, and would you publish the volumes?
+# Segment the stack that your teacher gives you from 20 clicks. (None at hand? `python -m bfs_tutorial simulate fluorescence -o class`.) Click every
+# cell of a block, give the three commands, make the four checks. Hand in labels, table, and half a page: what did each check say, and would
+# you publish the volumes?
 #
-# Is all this training needed? Write the shortest rival: `my_twenty_clicks(image, spacing, clicks)` returns labels (Z, Y, X), one per click. Any method will do.
-# The check tries it on a small stack of 20 bright nuclei. Then run it on your stack, and compare.
+# Is the training needed? Write a rival: `my_twenty_clicks(image, spacing, clicks)` returns labels (Z, Y, X), one per click, by any method.
+# The check tries it on 20 simulated nuclei. Then compare both on your stack.
 
 
 # %% tags=["exercise", "hide-input"]
