@@ -66,17 +66,20 @@ caption = "What somebody must decide on in one stack"
 figures.score_table(rows, caption=caption, header="label")
 
 # %% [markdown]
-# Between outlines and points lie two orders of magnitude. These are counts and not minutes: a click takes longer than a stretch of an outline, and finding
-# a cell in a stack takes longer than the click. But the order stays.
+# Between outlines and points lie two orders of magnitude. These are counts and not minutes: how long one decision takes, and how long it takes to find
+# the cell first, they do not say.
 #
 # > **Same thing, other names.** Learning from less than the wanted answer is *weak supervision*. With points it is also called
 # > *point supervision*; with labels for some stacks only, *semi-supervised*. A label that a program made is a *pseudo label*.
 #
 # ## What a label says on its own
 #
-# We shall need three scores, each 1 for perfect and 0 for useless; [Metrics](metrics.ipynb) explains them. **IoU**: how well all cells together overlap the truth, whoever
-# owns which voxel. **SEG**: for each true cell, the overlap with the one prediction that covers more than half of it, else 0; then the mean. **MUCov**: the same asked of
-# each prediction.
+# We shall need three scores, each 1 for perfect and 0 for useless; [Metrics](metrics.ipynb) explains them. *Overlap* means: the voxels in both, divided by the voxels in
+# either.
+#
+# - **IoU**: the overlap of all predicted cells together with all true ones, whoever owns which voxel.
+# - **SEG**: for each true cell, its overlap with the one prediction that covers more than half of it, else 0; then the mean.
+# - **MUCov**: for each prediction, its overlap with the true cell that it fits best, if it covers more than half of that cell, else 0; then the mean.
 #
 # Before any learning: take each kind of label at its word. Fill the box. Or draw the ellipsoid that touches its faces. Or draw a ball at each point, of one radius for all.
 
@@ -115,7 +118,8 @@ figures.show(
     alt="Five pictures of one plane: bright cells; their true outlines; "
     "rectangles that overlap each other; ellipses close to the truth; circles "
     "too large for small cells and too small for large ones",
-    caption="One plane. White lines show the truth.",
+    caption="One plane. White lines show the truth: boxes stick out of them, "
+    "and balls of 8 µm are too small for the large cells.",
 )
 
 # %%
@@ -142,7 +146,8 @@ figures.show(
     figures.curves(series, x_label="radius in µm", y_label="score"),
     alt="Two curves over the radius that rise to a round top near 10 µm and "
     "fall; from 6 µm on SEG lies below IoU, and far below it at 8 µm",
-    caption="One radius for all cells. The best one was found with the truth.",
+    caption="One radius for all cells of the stack. Where the curves are "
+    "highest can only be seen by somebody who has the truth.",
 )
 
 # %% [markdown]
@@ -153,9 +158,10 @@ figures.show(
 #
 # Nuclei in fluorescence are bright. The classical recipe needs nobody:
 #
-# 1. Blur a little, and take what is brighter than a threshold. Otsu 1979 finds the threshold that parts grey values best.
-# 2. Measure how deep each voxel lies inside that mask.
-# 3. Put a marker on each local maximum of the depth, and let a **watershed** divide the mask among the markers.
+# 1. Blur a little, and take what is brighter than a threshold: that is the mask. Otsu 1979 chooses the threshold from the grey values alone (Exercise 1).
+# 2. Measure the depth of each voxel of the mask: how far it is to the nearest voxel outside.
+# 3. Put a marker on each local maximum of the depth, and let a **watershed** divide the mask among the markers, as if water rose from each until the
+#    lakes meet (see [Instances](instances.ipynb)).
 
 # %%
 signal = baselines.cell_signal(stack.image, spacing)
@@ -174,7 +180,8 @@ figures.show(
     alt="Three pictures of one plane with the outlines that were found: the "
     "image; a white mask of joined discs; a map of soft hills, one for each "
     "cell",
-    caption="Threshold, depth, and the outlines that the watershed draws.",
+    caption="Where cells touch, the mask is one piece, but the depth has a "
+    "hill for each. Lines: what the watershed makes of it.",
 )
 
 # %% [markdown]
@@ -242,9 +249,11 @@ figures.score_table(in_fluorescence, names, caption=caption, decimals=2)
 # ## Where it breaks
 #
 # In bright field a cell is as often darker as brighter than its surroundings. A signal that does better is the local standard deviation, call it
-# *restlessness*: where the image is restless, there is a cell. We use it for the same four rows.
+# *restlessness*: how much the brightness varies around a voxel. Near voxels count more, by a Gaussian whose width σ is printed below. We use it for
+# the same four rows.
 
 # %%
+print(f"restlessness: σ = {baselines.SMOOTH['bright-field']:g} µm")
 in_bright_field = table("bright-field")
 caption = "Bright field, the same cells, mean of three simulated stacks"
 figures.score_table(in_bright_field, names, caption=caption, decimals=2)
@@ -256,9 +265,9 @@ for name in ("threshold, watershed", "threshold, points as markers"):
     assert min(fell) > 0.4
 
 # %% [markdown]
-# The balls do not look at the image, so their row is the same. All that look at it break down, even with perfect points. Why? Ask how well the
-# signal alone tells cell from background. The **AUC** is the chance that a random voxel inside a cell has a higher signal than one
-# outside: 1 is perfect, 0.5 is a coin.
+# The balls do not look at the image, so their row is the same. The other three look at it and break down, even with perfect points. Why? Ask how
+# well the signal alone tells cell from background. The **AUC** (area under a curve, after another way to compute it) is the chance that a random voxel
+# inside a cell has a higher signal than one outside: 1 is perfect, 0.5 is a coin.
 
 
 # %%
@@ -276,9 +285,12 @@ inside = truth > 0
 print(f"fluorescence, brightness:   AUC {auc(signal, inside):.2f}")
 print(f"bright field, brightness:   AUC {auc(bright.image, inside):.2f}")
 print(f"bright field, restlessness: AUC {auc(restless, inside):.2f}")
+column = inside.any(axis=0) & ~inside  # above and below the cells
+means = [restless[where].mean() for where in (inside, column)]
+print(f"mean restlessness: {means[0]:.0f} inside, {means[1]:.0f} above and below")
 
 # %% [markdown]
-# Brightness is a coin. Restlessness is better, but look at it from the side:
+# Brightness is a coin. Restlessness is better, but it is higher above and below the cells than inside them. From the side:
 
 # %%
 views = {"image": bright.image, "restlessness": restless}
@@ -295,12 +307,13 @@ figures.show(
     alt="Two views from the side with true outlines: grey columns, dark below "
     "and bright above; a map with bright stripes that run from bottom to top "
     "and are weaker inside the outlines",
-    caption="Bright field from the side. The signal is strong in the whole "
-    "column of a cell, and weakest where the cell is.",
+    caption="Bright field from the side, z points up; lines: true cells. The "
+    "signal is strong in the whole column of a cell, and stronger above and "
+    "below it than inside.",
 )
 
 # %% [markdown]
-# The signal finds the column and not the cell. That is a property of the light (the chapter on bright field shows why), so a
+# The signal finds the column and not the cell. That is a property of the light ([Bright field](bright_field.ipynb) shows why), so a
 # better threshold cannot help. Convince yourself: choose what share of the voxels is called cell, from few to many.
 
 # %%
@@ -334,8 +347,8 @@ explore.explorable(
     alt=lambda share, modality: f"One plane in {modality}: what is found "
     f"when {share} % of the voxels are called cell, with the true outlines; "
     "and the curves of IoU, SEG and MUCov",
-    caption="Threshold and watershed for ten thresholds. In fluorescence "
-    "there is a good one; in bright field there is none.",
+    caption="Threshold and watershed for ten thresholds, white: the truth. "
+    "In fluorescence the curves have a top; in bright field all stay low.",
 )
 
 # %%
@@ -357,20 +370,29 @@ print(f"truly cell: {inside.mean():.0%} of the voxels")
 # ## Learning from little: the family
 #
 # The paper places itself among methods that learn from points or boxes. They share a plan, make masks out of weak labels and learn
-# from these, and differ in two columns: what they need, and what has to be done for each new image.
+# from these, and differ in what they need and in what has to be done for each new image. The words of the table first:
+#
+# - A **pass** is one run through a network. A *backward pass* runs from an answer back to the voxels that it rests on.
+# - A **peak response** is what a backward pass finds for one peak, a local maximum of the network's map. *Guided back-propagation* is another rule
+#   for the way back. [Peak responses](peak_response.ipynb) compares both.
+# - The **class of an image** says what is in it ("a cat") and not where. *Object proposals* are outlines of whatever looks like a thing, made by
+#   another program.
+# - The **Voronoi cell** of a point holds all that is nearer to it than to any other point ([Centre maps](centre_maps.ipynb) draws them). *k-means* sorts
+#   pixels into a few groups of like colour.
+# - A **graph cut** parts cell from ground where neighbouring pixels differ most.
 #
 # | Method | Needs | Makes a mask from | For a new image |
 # |---|---|---|---|
-# | Zhou et al. 2018 (PRM) | class of an image | response traced back from each peak, object proposals | one backward pass per peak |
+# | Zhou et al. 2018 (PRM) | class of an image | peak responses, object proposals | one backward pass per peak |
 # | Zhao et al. 2018 | 3D boxes, a few full masks | a network inside each box | one pass, then one per box |
-# | Qu et al. 2019 | points | Voronoi cells and k-means of colours, as two noisy labels | one pass |
-# | Yoo et al. 2019 (PseudoEdgeNet) | points | a second small network for edges | one pass |
-# | Nishimura et al. 2019 | points | guided back-propagation per cell, graph cut | one backward pass and a cut per cell |
-# | Dong et al. 2019 | points, 3D | peak response in 3D | one backward pass per cell |
-# | BFS-Net 2022 | points, 3D | peak response, **in training only** | two passes, watershed |
+# | Qu et al. 2019 | points | Voronoi cells, and k-means of colours: two noisy labels | one pass |
+# | Yoo et al. 2019 (PseudoEdgeNet) | points | a second small network that finds edges | one pass |
+# | Nishimura et al. 2019 | points | guided back-propagation per cell, graph cut | one backward pass and one cut per cell |
+# | Dong et al. 2019 | points, 3D | peak responses in 3D | one backward pass per cell |
+# | BFS-Net 2022 | points, 3D | peak responses, **in training only** | two passes, one watershed |
 #
-# Read the last column. Where a mask comes from a response that is traced back, every cell costs a backward pass through the network. The paper
-# pays this once, for the training stacks, and lets a second network learn the result. Count passes for stacks of growing size:
+# Read the last column. Where a mask comes from a way back through the network, every cell costs a backward pass. BFS-Net pays this once, for the
+# training stacks, and lets a second network learn the result. Count passes for stacks of growing size:
 
 # %%
 for side in (128, 256, 512):
@@ -380,8 +402,8 @@ for side in (128, 256, 512):
     print(f"{side:3d} µm wide: {cells:3d} cells, {passes}")
 
 # %% [markdown]
-# A backward pass can be cut to a window around its peak, so counts exaggerate; the chapter on peak responses measures it. And a second network
-# is not free: it has to be trained, and it may learn the faults of its pseudo labels.
+# A backward pass can be cut to a window around its peak, so counts exaggerate; [Peak responses](peak_response.ipynb) measures it. And a second
+# network is not free: it has to be trained, and it may learn the faults of its pseudo labels.
 #
 # Where would you look for faults? **Qu** needs colours that differ between cell and ground: in bright field there are
 # none. **PseudoEdgeNet** needs edges: they are there, mixed with rings of other planes. **Peak responses** need a network that found the cell,
@@ -398,9 +420,9 @@ for side in (128, 256, 512):
 #
 # ## To go further
 #
-# Between points and masks there is more: a scribble, a radius beside the click, one outline per ten points. A box scored
-# so well above that one may ask whether points are too weak a label rather than the cheapest. And pretrained models that take a click
-# as a prompt have changed the price of a mask; what such a model has seen in *its* training is then part of the cost.
+# Between points and masks there is more: a scribble, a radius beside the click, one outline per ten points. The box scored well above:
+# perhaps it is worth its three more numbers. And pretrained models that take a click as a prompt have changed the price of a mask;
+# what such a model has seen in *its* training is then part of the cost.
 #
 # Give each point its own true radius, or shake the points by 2 µm along each axis: which rows move, and how far? And write a
 # bright-field signal of your own. Does a higher AUC give a higher SEG?
