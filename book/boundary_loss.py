@@ -20,8 +20,8 @@
 # How can an image correct an outline that nobody has drawn?
 #
 # S2, the network that outlines cells, learns from **pseudo labels**: rough blobs, made from clicks (see [The whole method on
-# one page](whole_method.ipynb), step 3). This chapter takes apart the term of its loss that is meant to repair them: section 3.3.1 of the paper, its
-# equations 4 and 5 and its figure 3. Nothing is downloaded; if the mouse embryo is there, it is used too.
+# one page](whole_method.ipynb), step 3). This chapter takes apart the term of its loss that is meant to repair them, section 3.3.1 of
+# the paper.
 
 # %%
 from functools import partial
@@ -55,8 +55,7 @@ spacing, centre = glowing.spacing, glowing.centres[0]
 truth = glowing.labels > 0
 
 # %% [markdown]
-# We take the mean off each image and divide it by its standard deviation: a grey value of 2 is two standard deviations brighter than
-# the average.
+# We take the mean off each image and divide it by its standard deviation. A grey value of 2 is two standard deviations above average.
 
 
 # %%
@@ -88,7 +87,7 @@ cells["embryo"] = z_score(embryo.image[box]), embryo.spacing, nucleus
 # %% [markdown]
 # ## Along a line through the cell
 #
-# Our eyes follow an outline. A loss sees numbers, so lay a line through each cell and read two of them off it. The **gradient**
+# A loss sees numbers, so lay a line through each cell and read two of them off it. The **gradient**
 # $|\nabla G|$ says how fast the image changes, the **Laplacian** $|\Delta G|$ how much that change itself changes. $G$ is the image
 # blurred by a Gaussian of width $\sigma = 1$ µm; without blur, a derivative of a noisy image is noise. This is our version of the
 # paper's figure 3.
@@ -111,10 +110,10 @@ figures.show(
 )
 
 # %% [markdown]
-# Look where the dotted lines stand. In fluorescence the gradient (red) peaks on them, and the Laplacian (blue) dips between two
-# peaks. In bright field it is the other way round. The embryo, real and grainy, goes with fluorescence.
+# Look at the dotted lines. In fluorescence the gradient (red) peaks on them, and the Laplacian (blue) dips between two peaks. In bright
+# field it is the other way round. The embryo, real and grainy, goes with fluorescence.
 #
-# Measured around the whole outline: how far from the true border is each of the two strongest? (Minus is inside.)
+# Around the whole outline, how far from the true border is each of the two strongest? (Minus is inside.)
 
 # %%
 for name in ("fluorescence", "bright field"):
@@ -125,7 +124,7 @@ for name in ("fluorescence", "bright field"):
 # %% [markdown]
 # ## A step and a line
 #
-# Why do the two microscopes disagree? Because they draw different things. A glowing cell ends in a **step**: bright inside, dark
+# The two microscopes draw different things. A glowing cell ends in a **step**: bright inside, dark
 # outside. A transparent cell in focus is rimmed by a thin dark **line**. Take both in their purest form.
 
 # %%
@@ -155,19 +154,17 @@ figures.show(
 )
 
 # %% [markdown]
-# The Laplacian of a blurred step crosses zero exactly at the step and peaks one σ to either side. The paper writes below its
-# figure 3 that "the LoG peaks at the cell boundary" (LoG: Laplacian of Gaussian). For a line that is true, and so it is in the focal
-# plane of our bright-field cell. For a step it is wrong. In fluorescence, the authors write, edges are not high response regions of
-# the LoG, and they went over to the gradient there.
+# The Laplacian of a blurred step is zero at the step and peaks one σ to either side. The paper writes below its figure 3 that "the LoG
+# peaks at the cell boundary" (LoG: Laplacian of Gaussian). For a line, and so for our bright-field cell in focus, that is true. For a
+# step it is wrong, and in fluorescence the authors went over to the gradient.
 #
-# > **Same thing, other names.** Laplacian of Gaussian, LoG, Marr–Hildreth operator, Mexican hat (upside down), blob detector. Edge
-# > detectors built on it look for its *zero crossings*, blob detectors for its *peaks*. Equation 4 uses the peaks.
+# > **Same thing, other names.** LoG, Marr–Hildreth operator, Mexican hat (upside down), blob detector. Edge detectors built on it look for
+# > its *zero crossings*, blob detectors for its *peaks*. Equation 4 uses the peaks.
 #
 # ## Two factors
 #
-# Now the loss. Take one voxel on the rim of a mask, where the mask's gradient is 1. If the image has an edge there, multiply
-# by a small number, 0.1 say: the voxel costs 0.1. If the image is flat there, multiply by 1: it costs 1. In symbols, for bright
-# field and for fluorescence,
+# Take one voxel on the rim of a mask, where the mask's gradient is 1. If the image has an edge there, multiply by a small number, 0.1
+# say: the voxel costs 0.1. If the image is flat there, multiply by 1: it costs 1. In symbols, for bright field and for fluorescence,
 #
 # $$
 # \mathcal{L}_{BF} = \nabla G(S, \sigma_1)\cdot \exp\!\left(-\lVert \Delta G(I, \sigma_2)\rVert_p^p\right)
@@ -180,17 +177,20 @@ figures.show(
 # $$
 #
 # $S$ is the mask that S2 predicts, between 0 and 1, and $I$ the image. The first factor asks *where is the outline of the mask?* The
-# second, the **weight**, asks *is there no edge in the image?* Write $e$ for the edge strength between the bars: then the weight is
-# $\exp(-e^p)$, and a larger $p$ makes the fall from 1 to 0 steeper.
+# second, the **weight**, asks *is there no edge in the image?*
 #
-# The penalty is one-sided. An outline without an edge costs; an edge without an outline, such as a granule inside the cell, costs
-# nothing. A squared difference of the two edge maps, the obvious alternative, would punish every granule.
+# As printed, $\nabla G(S)$ is a vector: the slopes of the mask along z, y and x. A loss needs a number, so we take its length,
+# $|\nabla G(S)|$. Between the double bars stands the edge strength $e$ of the image: for $p = 2$ it is $|\Delta G(I)|$ or
+# $|\nabla G(I)|$, as drawn above. The weight is $\exp(-e^p)$; a larger $p$ makes it fall more steeply.
+#
+# The penalty is one-sided. An outline without an edge costs; an edge without an outline, such as a granule, costs nothing. A
+# squared difference of the two edge maps would punish every granule.
 #
 # ## Units and scale
 #
-# The paper sets $p = 2$ and $\sigma_1 = \sigma_2 = 3$, and stops there. Three of what? Its voxels are 2 µm deep. And what
-# values does $I$ have? The weight is next to 1 for $e = 0.01$ and next to nothing for $e = 10$, so the range of the image decides
-# everything. Take a stack full of transparent cells, z-scored as above, and 3 µm.
+# The paper sets $p = 2$ and $\sigma_1 = \sigma_2 = 3$. Three of what? Its voxels are 2 µm deep. And what values does $I$ have? The weight
+# is next to 1 for $e = 0.01$ and next to nothing for $e = 10$, so the range of the image decides everything. Take a stack full of
+# transparent cells, z-scored as above, and 3 µm.
 
 # %%
 crowd = simulate.bright_field(1)
@@ -213,11 +213,11 @@ figures.show(
 )
 
 # %% [markdown]
-# A weight that is almost 1 everywhere knows nothing of the image. What is left of equation 4 then is
-# $\sum \lVert\nabla S\rVert$, the *total variation* of the mask: it makes every mask shorter in outline, wherever the cell is.
+# A weight of almost 1 everywhere knows nothing of the image. What is left of equation 4 is $\sum |\nabla G(S)|$, the *total variation*
+# of the mask: it shortens every outline, wherever the cell is.
 #
-# The cure has two parts. We divide the edge strength by its own standard deviation over the stack, so that $e = 1$ is an ordinary
-# edge of *this* stack. And we measure σ in µm and make it 1 µm: about as wide as a border looks.
+# So we divide the edge strength by its own standard deviation over the stack: $e = 1$ is an ordinary edge of *this* stack. And we measure
+# σ in µm and make it 1 µm, about as wide as a border looks.
 #
 # ## Try it
 #
@@ -247,14 +247,15 @@ def whole_loss(cell, sigma_mask=1.0, sigma_image=1.0, size=1.5, **moved):
 
 
 # %% [markdown]
-# Of the four pictures, the last one, the product, is what training pushes down. Things to try:
+# Training pushes down the last of the four pictures, the product. Things to try:
 #
 # 1. *fluorescence*, *LoG*: a bright thin ring in the weight, right on the border. That is the zero crossing.
 # 2. *as printed* with σ₂ = 3 µm: the weight goes pale, and the product is just the outline of the mask.
-# 3. σ₁ = 3 µm: the mask's edge spreads so wide that it touches what is far from it.
+# 3. *bright field*, *LoG*, σ₂ = 0.5 µm: black speckle all over the weight. It is camera noise. A blur of one voxel leaves it in, and
+#    the LoG takes each grain for an edge. The grainy embryo has speckle even at 1 µm.
 
 # %% tags=["nbval-ignore-output"]
-values = {
+offered = {
     "cell": list(cells),
     "edge": {"LoG, Eq. 4": "log", "gradient, Eq. 5": "gradient"},
     "scale": {"as printed": "none", "÷ std": "std"},
@@ -265,7 +266,7 @@ values = {
 signs = {"sigma_mask": "σ₁", "sigma_image": "σ₂"}
 begin = {"cell": "bright field", "scale": "std", "p": 2.0}
 explore.explorable(
-    whole_loss, values, alt=explore.describe_boundary, labels=signs,
+    whole_loss, offered, alt=explore.describe_boundary, labels=signs,
     units=dict.fromkeys(signs, "µm"), start=begin,
     caption="Equations 4 and 5 on one cell. The numbers: the product's sum, "
     "its mean over voxels, its ratio to the sum of the mask edge.",
@@ -274,8 +275,8 @@ explore.explorable(
 # %% [markdown]
 # ## A loss of your own
 #
-# Write any function of mask, image and spacing, hand it over as `loss=`, and its value stands below the pictures. Here is a rival
-# that needs no edges: in a good mask, grey values scatter little inside, and little outside.
+# A loss is a function of mask, image and spacing that returns one number. Hand yours to `moving` as `loss=`, and its value stands
+# below the pictures. Here is a rival without edges: in a good mask, grey values scatter little inside, and little outside.
 
 
 # %%
@@ -294,15 +295,16 @@ for cell in ("fluorescence", "bright field"):
         print(f"{cell}, ball {size:+.1f} µm:", text.split(" · ")[-1])
 
 # %% [markdown]
-# In fluorescence the right size wins. In bright field nothing does: a transparent cell is as grey as its surroundings. So an edge
-# term it must be. `weight=` replaces the second factor in the same way.
+# In fluorescence the right size wins. In bright field nothing does: a transparent cell is as grey as its surroundings.
+#
+# Your turn: change `two_greys` and run these two cells again; the cell with `.widget()` below shows it with sliders. A weight of your
+# own goes in as `weight=`, and is called with image, spacing, σ₂, edge, p, scale.
 #
 # ## From a picture to a number
 #
-# Equations 4 and 5 give a value for each voxel; a loss must be one number. **Sum**, **mean** and **ratio** are candidates. The first
-# two differ by the number of voxels only. The ratio divides the sum by $\sum \lVert\nabla S\rVert$, the amount of
-# outline: it is the *mean weight along the outline*. To tell them apart, let a ball grow from 1 µm to 10 µm inside both images. The
-# cell's radius is 7 µm.
+# Equations 4 and 5 give a value for each voxel; a loss must be one number. **Sum** and **mean** differ by the number of voxels only. The
+# **ratio** divides the sum by $\sum |\nabla G(S)|$, the amount of outline: it is the *mean weight along the outline*. Let a ball grow
+# from 1 µm to 10 µm inside both images. The cell's radius is 7 µm.
 
 
 # %%
@@ -339,21 +341,19 @@ rising = (np.diff(table["bright field, mean"]) > 0).all()
 print("bright field, mean: the smaller the ball, the better:", rising)
 
 # %% [markdown]
-# In bright field the mean has no minimum at the cell at all. A smaller ball has less outline, less outline costs less, and no
-# outline costs nothing: **an empty mask is the perfect answer**. In fluorescence the mean dips at the cell, yet the smallest
-# ball is not far above it. A sum has the same curve as the mean.
+# In bright field the mean has no minimum at the cell. A smaller ball has less outline, less outline costs less, and no outline costs
+# nothing: **alone, the mean likes an empty mask best**. In fluorescence it dips at the cell, yet the smallest ball is not far above.
 #
-# The ratio does not reward short outlines, and its lowest point lies within 1 µm of the truth in both images. Its weakness is that it
-# does not care how *much* outline there is. A tiny mask on any strong edge, a granule for example, is as good as the right one.
+# The ratio is lowest within 1 µm of the truth in both images. Its weakness: it does not care how *much* outline there is. A tiny mask
+# on any strong edge is as good as the right one.
 #
-# > **Checkpoint.** At this point we have: a weight that is small on image edges, by gradient for steps and by LoG for lines; a scale
-# > that makes it work on any stack; and a ratio whose lowest point is near the cell. So far we moved a ball by hand.
+# > **Checkpoint.** At this point we have: a weight that is small on image edges; a scale that makes it work on any stack; and a ratio
+# > whose lowest point is near the cell.
 #
 # ## Is the derivative right?
 #
-# Training follows the derivative of this number by every voxel of the mask. PyTorch finds it, and `gradcheck` moves one voxel after
-# the other by a millionth and compares. Where a mask is flat, $|\nabla S| = 0$, and its square root has no derivative: so the code
-# adds a tiny constant.
+# Training follows the derivative of this number by every voxel of the mask. PyTorch finds it; `gradcheck` moves one voxel after the
+# other by a millionth and compares. Where a mask is flat, the root in $|\nabla G(S)|$ has no derivative, so the code adds a tiny constant.
 
 # %%
 torch.manual_seed(0)
@@ -371,37 +371,58 @@ print("six forms agree; flat mask finite:", flat.grad.isfinite().all().item())
 # ## Let the outline go
 #
 # The boundary loss never works alone. S2 also has to agree with the pseudo labels, voxel by voxel: that is $\mathcal{L}_{class}$, a
-# cross entropy. λ says how much say the image has:
+# cross entropy. λ is the say of the image:
 #
 # $$
-# \mathcal{L}_{S2} = \mathcal{L}_{class} + \lambda\,\mathcal{L}_{FL}
+# \mathcal{L}_{S2} = \mathcal{L}_{class} + \lambda\,\mathcal{L}_{BF}
 # \tag{3}
 # $$
 #
-# Say the pseudo label is the ball of 8.5 µm, around a cell of 7 µm. Which ball makes the sum of both smallest?
+# (In fluorescence, $\mathcal{L}_{FL}$.) Say the pseudo label is the ball of 8.5 µm, around a cell of 7 µm. Which ball makes the sum of
+# both smallest?
 
 # %%
 label = (start(8.5) > 0.5).double()
 
 
-def both(radius, weight, lam):
-    logits = torch.logit(start(radius), eps=1e-6)
+def both(mask, weight, lam, reduction="ratio"):
+    logits = torch.logit(mask, eps=1e-6)
     data = logits, label, weight, spacing
-    return segmentation_loss(*data, lam, reduction="ratio")
+    return segmentation_loss(*data, lam, reduction=reduction)
 
 
 radii, found = np.arange(5.5, 9, 0.25), []
 for name, (image, edge) in right.items():
     weight = edge_weight(image, spacing, 1.0, edge)
     for lam in (0.0, 1.0, 3.0, 10.0):
-        best = radii[np.argmin([both(r, weight, lam) for r in radii])]
+        best = radii[np.argmin([both(start(r), weight, lam) for r in radii])]
         found.append(f"{name}, λ = {lam:g}: lowest at {best:.2f} µm")
 print(*found, sep="\n")
 
 # %% [markdown]
 # With λ = 0 the mask stays on the label. The more say the image has, the closer it comes to the cell; with λ = 10 the glowing one is
-# already too small. Move the ball, the plane and λ yourself, and look for the smallest $\mathcal{L}_{S2}$. In the plane 9 µm
-# above the middle there is no cell any more. What does the weight of the transparent one show there?
+# already too small.
+#
+# That was the ratio. And the mean, in bright field: does $\mathcal{L}_{class}$ hold the mask open against it? Compare the best ball
+# with the best mask without outline, which has one grey value everywhere: the share of voxels in the label.
+
+# %%
+weight = edge_weight(clear, spacing, 1.0, "log")
+flat = torch.full_like(label, label.mean().item())
+for lam in (10.0, 100.0):
+    ball = min(both(start(r), weight, lam, "mean") for r in radii)
+    held = (ball < both(flat, weight, lam, "mean")).item()
+    print(f"mean, λ = {lam:g}: the ball beats the empty mask: {held}")
+
+# %% [markdown]
+# With λ = 100 the label is overruled; with λ = 10 it is not. So the mean may be used beside a label, with λ kept in bounds. This
+# book's trainings do so in bright field, at λ = 10; in fluorescence they take the ratio.
+#
+# Why not the ratio in both? At λ = 10 it lost every mask in training on bright field, and the mean kept them (*reduction*, in [One
+# choice at a time](bright_field_experiment.ipynb#one-choice-at-a-time)). The price: the mean makes small masks smaller still.
+#
+# Move the ball, the plane and λ, and look for the smallest $\mathcal{L}_{S2}$. In the plane 9 µm above the middle there is no cell any
+# more. What does the weight of the transparent one show there?
 
 # %% tags=["nbval-ignore-output"]
 edges = {"bright field": "log"}  # the others: the gradient
@@ -427,18 +448,25 @@ explore.explorable(
 )  # fmt: skip
 
 # %% [markdown]
-# With a kernel, `.widget()` makes sliders that also go through all values in between. Here are eight of them at once:
+# With a kernel, `.widget()` makes sliders for all values in between. Here are eight at once; the last number is `two_greys`, or the
+# loss that you put in its place.
 
 # %% tags=["nbval-skip", "skip-execution"]
-every = {"cell": list(cells), "edge": values["edge"], "p": [1.0, 2.0]}
+own = {cell: moving(cell, loss=two_greys) for cell in cells}
+every = {"cell": list(cells), "edge": offered["edge"], "p": [1.0, 2.0]}
 every |= {"sigma_mask": [1.0, 3.0], "sigma_image": [1.0, 3.0]}
 every |= {"size": [-1.5, 1.5], "z": [0.0, 9.0], "strength": [0.0, 10.0]}
-words = explore.describe_boundary
-explore.explorable(whole_loss, every, alt=words).widget()
+signs |= {"sigma_mask": "σ₁", "sigma_image": "σ₂"}
+begin = {"cell": "bright field", "sigma_mask": 1.0, "sigma_image": 1.0}
+begin |= {"p": 2.0, "size": 1.5, "z": 0.0, "strength": 10.0}
+explore.explorable(
+    lambda cell, **moved: own[cell](**moved), every, labels=signs,
+    units=dict.fromkeys(("sigma_mask", "sigma_image", "size", "z"), "µm"),
+    start=begin, alt=explore.describe_boundary,
+).widget()  # fmt: skip
 
 # %% [markdown]
-# Now nobody holds the ball. Every voxel of the mask is free, and Adam moves all of them, without a network: only the loss is on
-# trial.
+# Now nobody holds the ball. Every voxel of the mask is free, and Adam moves all of them, without a network.
 
 
 # %%
@@ -487,10 +515,9 @@ figures.show(
 )  # fmt: skip
 
 # %% [markdown]
-# (IoU: the voxels that mask and cell share, over those that either has.) The large ball finds the cell. The small one hardly gains.
-# Its outline is as far from the border as that of the large one, but its loss is next to nothing: the dark ring reaches further
-# inward than outward, and the small ball sits in it from the start. With nothing to gain at its rim, the free mask opens holes in
-# the middle. A pseudo label should therefore err on the large side.
+# (IoU: the voxels that mask and cell share, over those that either has.) The large ball finds the cell. The small one hardly gains: the
+# dark ring reaches further inward than outward, and the small ball sits in it from the start. Instead the free mask opens holes in its
+# middle. A pseudo label should therefore err on the large side.
 #
 # And bright field? The same steps, with the LoG:
 
@@ -503,75 +530,89 @@ print("sum, λ = 1: IoU still above 0.1:", iou(total) > 0.1)
 
 # %% [markdown]
 # Added up with λ = 1, as one may well read the paper, next to nothing is left of the mask. The ratio first brings the outline closer.
-# Then it goes on, past the border, and settles on whatever is dark in the weight, above and below the cell too. On a single
-# transparent cell, then, the loss is of use only if something stops it in time.
+# Then it goes on, past the border, and settles on whatever is dark in the weight. Something must stop it in time.
 #
 # ## How weak is the cue?
 #
-# Put the mask aside and ask of the image alone: does edge strength tell a voxel near a border from one that is not? Draw one voxel
-# within 1.5 µm of a border and one 3 to 7 µm away. The share of pairs in which the first is the stronger one is called **AUC**. 1 is
-# perfect, 0.5 is a coin. We take stacks full of cells, with voxels as in training.
+# Put the mask aside. Does edge strength tell a voxel near a border from one that is not? Draw one voxel within 1.5 µm of a border and one
+# 3 to 7 µm away. The share of pairs in which the first is the stronger one is called **AUC**. 1 is perfect, 0.5 is a coin. We take
+# stacks full of cells, with voxels as in training, and the focal plane of the single transparent cell: the case of figure 3.
+
 
 # %%
-inner = ndimage.distance_transform_edt(crowd.labels > 0, crowd.spacing)
-outer = ndimage.distance_transform_edt(crowd.labels == 0, crowd.spacing)
-away = np.maximum(inner, outer)  # µm to the border, on either side
+def to_border(stack):  # µm, on either side
+    sides = stack.labels > 0, stack.labels == 0
+    far = ndimage.distance_transform_edt
+    return np.maximum(*(far(side, stack.spacing) for side in sides))
 
 
-def auc(image, edge, sigma):
-    e = edge_strength(z_score(image), crowd.spacing, sigma, edge).numpy()
+def auc(stack, planes, edge, sigma):
+    e = edge_strength(z_score(stack.image), stack.spacing, sigma, edge)
+    e, away = e.numpy()[planes], to_border(stack)[planes]
     near, far = e[away <= 1.5], e[(away > 3) & (away < 7)]
     return mannwhitneyu(near, far).statistic / (near.size * far.size)
 
 
 # %%
-sigmas = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
-crowds = {"fluorescence": simulate.fluorescence(1), "bright field": crowd}
+sigmas, focal = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0), [middle(truth)[0]]
+scenes = {"fluorescence": (simulate.fluorescence(1), slice(None))}
+scenes |= {"bright field": (crowd, slice(None))}
+scenes |= {"one in focus": (transparent, focal)}
 cue = {
-    f"{name}, {shown}": [auc(stack.image, edge, s) for s in sigmas]
-    for name, stack in crowds.items()
+    f"{name}, {shown}": np.array([auc(*scene, edge, s) for s in sigmas])
+    for name, scene in scenes.items()
     for edge, shown in (("gradient", "gradient"), ("log", "LoG"))
 }
 drawn = {name: (sigmas, values) for name, values in cue.items()}
 figures.show(
     figures.curves(drawn, x_label="σ, µm", y_label="AUC"),
     alt="AUC against σ: fluorescence by gradient stays near 1, by LoG falls "
-    "from high; both bright-field curves lie low and fall to 0.5",
+    "from high. Both bright-field curves lie low, close together, and fall "
+    "to 0.5. One cell in focus: both begin high, the gradient falls faster",
     caption="How well edge strength tells voxels near a border from others.",
 )
 
+# %%
+for name, scores in cue.items():
+    print(f"{name}: best AUC {scores.max():.1f}")
+wide = np.array(sigmas) >= 1.5
+ahead = cue["one in focus, LoG"] > cue["one in focus, gradient"]
+print("one in focus, σ from 1.5 µm: LoG ahead:", ahead[wide].all())
+
 # %% [markdown]
-# In fluorescence the gradient orders almost every pair rightly; the LoG, strong beside a step, falls below the coin as σ grows. In
-# bright field σ = 3 µm leaves a coin, and even the best σ is far from the other microscope. The reason is depth. A transparent cell
-# changes the light in a whole column above and below it, so the LoG is strong there as well. It draws the border beautifully in the
-# focal plane, and does not know which plane that is.
+# In fluorescence the gradient orders almost every pair rightly; the LoG falls below the coin as σ grows. In a bright-field stack even
+# the best σ is far from that, and σ = 3 µm leaves a coin.
+#
+# **And the gradient is as good as the LoG there.** The paper argues for the LoG with a line through one cell in focus. In that plane,
+# with a wide σ, it is right: from 1.5 µm on the LoG is ahead. With the σ that suits it the gradient does as well even there. In training
+# too it did no worse (*kind of edge*, [same place](bright_field_experiment.ipynb#one-choice-at-a-time)). We keep the LoG because
+# equation 4 has it.
+#
+# Why are both so weak? A transparent cell changes the light in a whole column above and below it. Edges are strong there as well, and
+# neither knows which plane is the cell's.
 #
 # ## What we saw
 #
-# - The loss is a product. It costs where the mask has an edge and the image has none, and nowhere else.
-# - The LoG peaks on lines and vanishes on steps. Figure 3 holds for the dark rim of a transparent cell in focus, and for that alone.
-# - Without a unit and a scale the weight is nearly constant.
-# - The sum and the mean can reward an empty mask. The ratio does not, but it can settle on the wrong edge.
+# - The loss costs where the mask has an edge and the image has none, and nowhere else.
+# - The LoG peaks on lines and vanishes on steps. Figure 3 holds for the dark rim of a transparent cell in focus. In a whole
+#   bright-field stack the gradient is as good, and both are weak.
+# - Alone, sum and mean can reward an empty mask; labels prevent it while λ is moderate. The ratio can settle on a wrong edge.
 # - Free voxels slid from outside onto the edge; from inside they stayed. In bright field they went astray.
 #
 # ## To go further
 #
-# A free mask is the hardest trial of a loss. In S2 the same filters draw all cells, so an error must pay off on many of them. For
-# bright field, training in this book takes the mean with a moderate λ and counts on $\mathcal{L}_{class}$ to hold the mask open.
-#
-# The weight comes from stereo vision, where a depth map is smoothed less across image edges (Heise et al. 2013, the paper's
-# inspiration). The product is a relative of geodesic active contours (Caselles, Kimmel and Sapiro 1997), where a curve without an
-# opposing force shrinks to a point, too.
+# The weight comes from stereo vision: a depth map is smoothed less across image edges (Heise et al. 2013, the paper's inspiration). The
+# product is a relative of geodesic active contours (Caselles, Kimmel and Sapiro 1997): there, too, a lone curve shrinks to a point.
 #
 # ## Exercises
 #
-# Each check tries your answer on small inputs and says what is wrong. `checks.hint("laplacian", 1)` gives the first of three hints.
+# `checks.hint("laplacian", 1)` gives the first of three hints.
 #
 # ### Exercise 1: a Laplacian in micrometres
 #
 # Write `my_laplacian(volume, spacing)`. `volume` is an array (Z, Y, X), already blurred, `spacing` (z, y, x) is in µm. Return its
 # Laplacian $\Delta$ per µm², with its sign, in the same shape: the second derivative along each of the three axes, added up, from
-# direct neighbours. Values on the six faces are not looked at. (`ndimage.laplace` is no help. Why?)
+# direct neighbours. Values on the six faces do not count. (`ndimage.laplace` is no help. Why?)
 
 
 # %% tags=["exercise", "hide-input"]
@@ -697,8 +738,8 @@ figures.show(
 # %% [markdown]
 # <details class="bfs-solution"><summary>Answer, and how to mark it</summary>
 #
-# A glowing cell ends in a step, and there the Laplacian is zero: no edge, says the weight, and stays at 1 (one point). Its two dark
-# rings are the peaks, one σ inside and one outside. An outline from outside reaches the outer dark ring first. To go on to the true
-# border it would have to climb the bright ring, so it stays, and the mask is about one σ too large (one point).
+# A glowing cell ends in a step, and there the Laplacian is zero: no edge, says the weight, and stays at 1 (one point). Its two dark rings
+# are the peaks, one σ inside and one outside. An outline from outside stops in the outer dark ring, for it would have to climb the bright
+# one; the mask is about one σ too large (one point).
 #
 # </details>
