@@ -12,7 +12,7 @@
 # > **In this chapter**
 # >
 # > - **A living cell hardly absorbs light.** It delays it, and a camera cannot see a delay.
-# > - **Defocus turns the delay into contrast.** Above the cell its middle is bright, below it is dark: a cue for depth.
+# > - **Defocus turns the delay into contrast.** Above the cell its core is bright, below it is dark: a cue for depth.
 # > - **A cell is seen in every plane**, least of all where it is. A bright-field z-stack is no volume of cells.
 # > - **Light comes from many directions** at once. They add as intensities, and rings wash out.
 # > - **Wave optics in four steps** gives stacks whose truth is known. It is not a real microscope, and we say where it ends.
@@ -63,22 +63,24 @@ figures.show(
 )
 
 # %% [markdown]
-# Something is odd. Most discs have no outline: the cell is in another plane, and we see it all the same. How much
-# contrast is there in each plane? The usual number is the standard deviation over the mean.
+# Something is odd. Most discs have no outline: the cell is in another plane, and we see it all the same. How strongly? From here on
+# **contrast** is one number: the standard deviation of all grey values of a picture, over their mean. An even grey has 0. The more of
+# a picture cells fill, the larger it is, so compare like with like. (The paper speaks of *focus cues* and gives no number for them. This
+# one is ours.)
 
 
 # %%
 def contrast(image):
-    """Standard deviation over mean of each plane: (Z, Y, X) -> (Z,)."""
-    return image.std(axis=(1, 2)) / image.mean(axis=(1, 2))
+    """Standard deviation over mean of each picture: (..., Y, X) -> (...)."""
+    return image.std(axis=(-2, -1)) / image.mean(axis=(-2, -1))
 
 
 # %%
 values = contrast(stack.image)
 print(f"contrast: {values.min():.1%} to {values.max():.1%}")
 print(f"lowest at z = {values.argmin() * spacing[0]:.0f} µm")
-middle = stack.centres[:, 0].mean() * spacing[0]
-print(f"mean of the cells: z = {middle:.0f} µm")
+height = stack.centres[:, 0].mean() * spacing[0]
+print(f"mean height of the cells: z = {height:.0f} µm")
 
 # %% [markdown]
 # Contrast is lowest about where the cells are. To understand this we need one cell, and a bit of wave optics.
@@ -131,8 +133,8 @@ def travelled(distance):
 # %%
 for z in (-10, -5, 0, 5, 10):
     image = travelled(z)
-    middle = image[56:73, 56:73].mean()  # 8 µm wide
-    print(f"{z:3d} µm: contrast {image.std():.3f}, middle {middle:.2f}")
+    core = image[56:73, 56:73].mean()  # the innermost 8 µm
+    print(f"{z:3d} µm: contrast {contrast(image):.1%}, core {core:.2f}")
 
 # %%
 heights = {"10 µm below": -10, "5 µm below": -5, "in focus": 0,
@@ -151,7 +153,8 @@ figures.show(
 )
 
 # %% [markdown]
-# The sign flips. Above the cell (towards the objective) the middle is bright with a dark ring, below it is dark with a bright ring.
+# The sign flips. Above the cell (towards the objective) its core is brighter than 1, the light around, and has a dark ring. Below it is
+# the other way round.
 # The reason is simple: a cell is thicker in the middle, so it is a weak **lens**. Light that has passed it leans towards the middle, and gathers there above the cell.
 # Below, the objective sees where these leaning rays seem to come from: traced back in straight lines they part, and leave the middle dark.
 #
@@ -159,7 +162,8 @@ figures.show(
 #
 # $$I(d) \approx 1 - \frac{d\,\lambda}{2\pi n}\, \nabla^2 \varphi$$
 #
-# with $n$ the index of the medium. Contrast grows with $d$, has its sign, and follows the curvature of the delay. In which range does that hold?
+# with $n$ the index of the medium. What is brighter and what darker changes sign with $d$, grows with it, and follows the
+# curvature of the delay. In which range does that hold?
 
 # %%
 curvature = ndimage.laplace(phase) / step**2  # radians per µm²
@@ -206,26 +210,28 @@ figures.show(
 )
 
 # %% [markdown]
-# Now put a ball of 8 µm radius on a grid and look at it with each of the three lamps, and once with a single direction straight from
-# below. `intensity` sends all the waves through; how, we shall see below.
+# Now put a ball of 8 µm radius, a **bead**, into 20 layers of 1 µm. Heights $z$ count from the middle of the lowest layer, so the bead's
+# centre lies at 9.5 µm. Look at it with each of the three lamps, and once with a single direction straight from below. `intensity`
+# sends all the waves through; how, we shall see soon.
 
 # %%
 layer = 1.0  # µm
-sampling, middle = (layer, step, step), 9.5 * layer  # µm
-z = (np.arange(20) - 9.5) * layer
+sampling, bead_z = (layer, step, step), 9.5 * layer  # µm
+z = np.arange(20) * layer - bead_z
 offsets = np.stack(np.meshgrid(z, y[:, 0], x[0], indexing="ij"), axis=-1)
 bead = index * ball(offsets, radius, edge=1.0)  # (L, Y, X)
 
 # %%
 lamps = {"one direction": {"angles": 2, "condenser_na": 0}}
 lamps |= {f"{n} directions": {"angles": n} for n in (2, 8, 48)}
-at = middle + np.array([-15.0, 0.0, 15.0])  # planes, µm
+planes = bead_z + np.array([-15.0, 0.0, 15.0])  # µm
 volumes = {
-    name: intensity(bead, sampling, BrightFieldOptics(**lamp), at)
+    name: intensity(bead, sampling, BrightFieldOptics(**lamp), planes)
     for name, lamp in lamps.items()
 }
 for name, volume in volumes.items():
-    print(f"{name:13s}: contrast {contrast(volume).round(3)}")
+    below, focus, above = 100 * contrast(volume)
+    print(f"{name:13s}: contrast {below:.1f}, {focus:.1f}, {above:.1f} %")
 
 # %%
 limits = dict.fromkeys(volumes, (0.8, 1.2))
@@ -239,7 +245,7 @@ figures.show(
 )
 
 # %% [markdown]
-# This is **partially coherent** light. Most rings are gone, the bright middle and the dark ring stay. Too few directions give ghosts, which
+# This is **partially coherent** light. Most rings are gone, the bright core and the dark ring stay. Too few directions give ghosts, which
 # a network would gladly learn. That is why the book's stacks use 48, and not because the physics says 48.
 #
 # > **Checkpoint.** At this point we have: a delay that focus hides and defocus shows, with a sign that tells above from below, and a lamp
@@ -247,7 +253,7 @@ figures.show(
 #
 # ## Through a sample, in four steps
 #
-# A cell is not a flat screen; light bends inside it and goes on to the next. Cut the sample into thin layers. For each direction $s$:
+# A cell is not a flat screen; light bends inside it and goes on to the next. Cut the sample into thin layers. For each direction, a frequency $s$ in cycles per µm:
 #
 # $$
 # \begin{aligned}
@@ -258,16 +264,19 @@ figures.show(
 # \end{aligned}
 # $$
 #
-# $H_d$ is the propagator over a distance $d$, $t$ the thickness of a layer, $z_L$ the height of the middle of the last layer, where the wave then stands, and $A$ the
-# pupil, 1 inside and 0 outside. Here are the four
-# steps for one plane, and the same from the package:
+# $H_d$ is the propagator over a distance $d$, $t$ the thickness of a layer, and $A$ the pupil, 1 inside and 0 outside. After step 2 the
+# wave stands in the last layer. $z_L$ is the height of the middle of that layer: 19 µm, for 20 layers of 1 µm. To show the plane $z$,
+# the wave has to travel $z - z_L$ from there, up or, if that is negative, back down. Here are the four steps for the plane 15 µm above
+# the bead, and the same from the package:
 
 # %%
 grid, small = bead.shape[1:], BrightFieldOptics(angles=8)
 fy, fx = frequencies(grid, (step, step))
 screens = phase_screens(bead, layer, small)  # exp(2πi Δn t / λ), (L, Y, X)
 spread = propagator(fy, fx, layer, small)
-back = propagator(fy, fx, 15.0 + middle - 19 * layer, small)
+z_last = (len(bead) - 1) * layer  # z_L
+refocus = propagator(fy, fx, planes[2] - z_last, small)
+print(f"z = {planes[2]} µm, z_L = {z_last:.0f} µm")
 
 # %%
 image = np.zeros(grid)
@@ -275,7 +284,7 @@ for sy, sx in source_points(grid, (step, step), small):
     u0 = np.exp(2j * np.pi * step * (sy * np.indices(grid)[0]
                                      + sx * np.indices(grid)[1]))  # 1
     spectrum = through_sample(u0, screens, spread)  # 2
-    v = fft.ifft2(spectrum * pupil(fy, fx, small) * back)  # 3
+    v = fft.ifft2(spectrum * pupil(fy, fx, small) * refocus)  # 3
     image += np.abs(v) ** 2 / small.angles  # 4
 np.testing.assert_allclose(image, volumes["8 directions"][2], atol=1e-3)
 print("the same image")
@@ -283,12 +292,12 @@ print("the same image")
 # %% [markdown]
 # This is the **multislice** or *beam propagation* method. The obvious alternatives are cheaper. One is linear: assume that a cell changes
 # the light so little that contrast is proportional to its index (*weak object*, or first *Born* approximation). Is it? Make the bead
-# denser and look 15 µm above it, where proportional would be 1 in every row:
+# denser and look 15 µm above it. If contrast were proportional, every row would say 1:
 
 # %%
 fewer = BrightFieldOptics(angles=16)
-factors, at = np.array([0.25, 1.0, 2.0, 3.0]), np.array([middle + 15.0])
-seen = [intensity(f * bead, sampling, fewer, at) for f in factors]
+factors = np.array([0.25, 1.0, 2.0, 3.0])
+seen = [intensity(f * bead, sampling, fewer, planes[2:]) for f in factors]
 share = np.concatenate([contrast(image) for image in seen]) / factors
 for factor, part in zip(factors, share / share[0], strict=True):
     print(f"Δn = {factor * index:.3f}: {part:.1f} of proportional")
@@ -317,15 +326,17 @@ print("two samples per pixel: accepted")
 # Light arrives in photons. A pixel that collects $N$ of them errs by about $\sqrt{N}$:
 
 # %%
-noise = 1 / np.sqrt(optics.photons)
-in_focus, above = contrast(volumes["48 directions"])[1:]
-print(f"noise of a pixel:        {noise:.1%}")
-print(f"the bead in focus:       {in_focus:.1%}")
-print(f"the bead 15 µm above it: {above:.1%}")
-assert in_focus < noise < above
+noise, off = 1 / np.sqrt(optics.photons), np.hypot(y, x)  # off axis, µm
+print(f"noise of a pixel: {noise:.1%}")
+_, in_focus, above = volumes["48 directions"]
+for name, plane in {"in focus": in_focus, "15 µm above": above}.items():
+    core = abs(plane[off < 4].mean() - 1)
+    rim = abs(plane[abs(off - radius) < 1] - 1).mean()
+    print(f"{name}: core {core:.1%}, rim {rim:.1%} off the light around")
 
 # %% [markdown]
-# In focus the bead is fainter than the noise of one pixel. A real cell is a bit kinder: it has a texture and granules, which give
+# In focus the core of the bead differs from the light around by less than the noise of one pixel. Only its rim stands out, a thin line.
+# [The boundary loss](boundary_loss.ipynb) uses it. A real cell is a bit kinder: it has a texture and granules, which give
 # faint grains. Put all of it together, a single cell of 8 µm radius, and draw the contrast over focus:
 
 # %%
@@ -333,9 +344,9 @@ cell = {"shape": (24, 64, 64), "radii": (8, 8), "number": 1}
 series, lowest = {}, []
 for seed in (1, 3, 4):
     one = simulate.bright_field(seed, **cell)
-    height = (np.arange(24) - one.centres[0, 0]) * spacing[0]  # µm
-    series[f"cell {seed}"] = height, 100 * contrast(one.image)
-    lowest.append(height[contrast(one.image).argmin()])
+    focus = (np.arange(24) - one.centres[0, 0]) * spacing[0]  # µm
+    series[f"cell {seed}"] = focus, 100 * contrast(one.image)
+    lowest.append(focus[contrast(one.image).argmin()])
 print(f"lowest within {np.abs(lowest).max():.0f} µm of the cell's centre")
 
 # %%
@@ -435,15 +446,15 @@ explore.explorable(
 # %% [markdown]
 # ## The cue for depth
 #
-# If the middle of a cell is dark below it and bright above it, then the turn tells where the cell is, and a network can use it. Does this hold
-# in a crowd, where cells lie above each other? Compare each cell's middle 8 µm above and 8 µm below its centre:
+# If the core of a cell is dark below it and bright above it, then the turn tells where the cell is, and a network can use it. Does this
+# hold in a crowd, where cells lie above each other? Compare each cell's core 8 µm above and 8 µm below its centre:
 
 # %%
 flat = stack.image / ndimage.gaussian_filter(stack.image, (0, 20, 20))
 
 
 def turns_bright(centre):
-    """Is the middle of a cell brighter 8 µm above than below? Or None."""
+    """Is the core of a cell brighter 8 µm above than below? Or None."""
     z, y, x = centre
     yy, xx = np.ogrid[: shape[1], : shape[2]]
     near = np.hypot(yy - y, xx - x) < 3  # (Y, X), µm
@@ -463,16 +474,16 @@ print(f"brighter above than below: {yes} of {total} cells")
 # picture is a cut from the side; the white line shows the plane of the left one.
 
 # %%
-away = np.arange(-24, 25, 1.0)  # µm from the middle of the bead
+away = np.arange(-24, 25, 1.0)  # µm from the centre of the bead
 sharpness = (0, 0.08, 0.16, 0.25)
 
 
 def bead_stack(na):
-    """The bead in 49 planes, as 64 shades of brightness 0.75 to 1.25."""
+    """The bead in 49 planes, and as 64 shades of brightness 0.75 to 1.25."""
     lamp = BrightFieldOptics(condenser_na=na, angles=24)
-    image = intensity(bead, sampling, lamp, middle + away)[:, 24:104, 24:104]
-    shades = np.rint(np.clip((image - 0.75) * 2, 0, 1) * 63)
-    return (shades * 4).astype(np.uint8)
+    image = intensity(bead, sampling, lamp, bead_z + away)
+    shades = np.clip((image[:, 24:104, 24:104] - 0.75) * 2, 0, 1)
+    return image, (np.rint(shades * 63) * 4).astype(np.uint8)
 
 
 through = {na: bead_stack(na) for na in sharpness}
@@ -483,7 +494,7 @@ circle = np.hypot(rows - 48.5, columns - 39.5) < 16  # the bead from the side
 # %%
 def bead_frame(focus, condenser):
     """Show the bead at one focus, and from the side."""
-    volume = through[condenser]
+    image, volume = through[condenser]
     k = int(focus - away[0])
     # from the side: planes of 1 µm doubled to samples of 0.5 µm, high on top
     view = np.repeat(volume[::-1, 40], 2, axis=0)
@@ -491,9 +502,9 @@ def bead_frame(focus, condenser):
     ring = explore.outlines(circle, "#2f80c2", 0.8)
     right = explore.Panel({"side": view, "bead": ring}, "from the side", 250)
     left = explore.Panel({"plane": volume[k]}, "the plane", 290)
-    values = 0.75 + volume[k] / 252 / 2
-    text = f"middle {values[36:45, 36:45].mean():.2f}, contrast "
-    return explore.Frame([left, right], text + f"{values.std():.3f}")
+    core = image[k, off < 4].mean()
+    text = f"core {core:.2f} × the light around, contrast "
+    return explore.Frame([left, right], text + f"{contrast(image[k]):.1%}")
 
 
 # %%
@@ -591,7 +602,7 @@ checks.travel(my_travel)
 # %% [markdown]
 # ### Exercise 2: a bubble
 #
-# A bubble has a *lower* index than the medium around it. What is in its middle, 8 µm above it: `"bright"`, `"dark"`, or `"even"`, like the light
+# A bubble has a *lower* index than the medium around it. What is its core 8 µm above it: `"bright"`, `"dark"`, or `"even"`, like the light
 # around? Decide first, then run the check, which computes the image.
 
 # %% tags=["exercise", "hide-input"]
@@ -606,7 +617,8 @@ checks.bubble(my_bubble)
 # %% [markdown]
 # ### Exercise 3: how much light?
 #
-# A cell has a contrast of 1 %. How many photons must a pixel collect for the noise of that pixel to be 1 % too?
+# The core of a cell is 1 % brighter than the light around. How many photons must a pixel collect for the noise of that pixel to be 1 %
+# too?
 
 # %% tags=["exercise", "hide-input"]
 my_photons_wanted = None  # a number
@@ -625,7 +637,7 @@ checks.photons_wanted(my_photons_wanted)
 #
 # <details class="bfs-solution"><summary>Answer, and how to mark it</summary>
 #
-# One well below the cells, one well above, one between. The sign of the middle, dark or bright, tells on which side of a plane a cell
+# One well below the cells, one well above, one between. The sign of the core, dark or bright, tells on which side of a plane a cell
 # lies, and the difference of the outer two tells how far. In the plane at the cells contrast is lowest. A point for using the sign, one for saying
 # that the focal plane shows least.
 #

@@ -96,17 +96,17 @@ def bubble(answer: object) -> Iterator[Property]:
     "bright_field",
     points=1,
     hints=(
-        "Contrast is the standard deviation over the mean, of one plane.",
-        "A lamp twice as bright doubles every value, and so both standard deviation and mean.",
-        "Noise: N photons err by √N. Relative to N that is 1 / √N.",
+        "A core that is 1 % brighter gives 1.01 photons for each photon of the light around.",
+        "N photons err by √N. How large is that error beside N itself?",
+        "√N / N is 1 / √N. For which N is that 0.01?",
     ),
 )
 def photons_wanted(answer: object) -> Iterator[Property]:
-    """How many photons a pixel needs so that a contrast of 1 % equals the noise of one pixel."""
+    """How many photons a pixel needs so that a difference of 1 % equals the noise of one pixel."""
     value = number(answer, "the number of photons")
     mistakes = {
-        "a contrast of 1 % wants an error of 1 %, and √N / N is 1 / √N: square it": 100.0,
+        "a difference of 1 % wants an error of 1 %, and √N / N is 1 / √N: square it": 100.0,
         "with that many photons the noise is below 0.1 %: you squared once too often": 1e8,
-        "0.01 is the contrast; the number of photons N has 1 / √N = 0.01": 0.01,
+        "0.01 is the difference; the number of photons N has 1 / √N = 0.01": 0.01,
     }
     yield Property(close(value, 1e4), "1 / √10 000 is 1 %", diagnose(value, mistakes, f"1 / √{value:g} is not 1 %"))

@@ -48,6 +48,6 @@ def evanescent(u, distance, step, wavelength, index):
 wrong_value("bubble", "As a cell: the sign of the lens is overlooked.", "bright", "a cell would be bright")
 wrong_value("bubble", "As in focus.", "even", "only in focus")
 wrong_value("bubble", "A word that was not offered.", "black", "expected one of")
-wrong_value("photons_wanted", "One over the contrast, not squared.", 100, "square it")
+wrong_value("photons_wanted", "One over the difference, not squared.", 100, "square it")
 wrong_value("photons_wanted", "Squared twice.", 10**8, "once too often")
-wrong_value("photons_wanted", "The contrast itself.", 0.01, "0.01 is the contrast")
+wrong_value("photons_wanted", "The difference itself.", 0.01, "0.01 is the difference")
