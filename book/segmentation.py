@@ -392,8 +392,8 @@ caption = "Whole trainings, fluorescence, ratio without warm-up; bold: best"
 figures.score_table(rows, caption=caption, header="strength", decimals=2)
 
 # %% [markdown]
-# Here it is again: the plain ratio loses its mask as λ grows, and the *volume* tells of it. Table 1 took this form too, with λ = 1. There, with more stacks and steps,
-# it kept its masks.
+# Here it is again: the plain ratio loses its mask as λ grows, and the *volume* tells of it. In fluorescence Table 1 took this form too, with λ = 1. There, with more stacks and
+# steps, it kept its masks.
 #
 # But look at λ = 0. Its masks are too small without any boundary loss. Are its labels? Or is volume lost where the probability is cut? Ask both, the labels by
 # the same S1, the cut by nine weights with λ = 0:
