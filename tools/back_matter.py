@@ -23,7 +23,8 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from math import ceil, prod
 from pathlib import Path
@@ -173,20 +174,38 @@ def ledger() -> str:
     if not path.exists():
         return f"The ledger has not been made yet: {LEDGER_COMMAND}."
     kept = json.loads(path.read_text(encoding="utf-8"))
-    numbers = [
+    scores = {key: e for key, e in kept["numbers"].items() if key.startswith("table_1.")}
+    others = [
         [f"{e['where']}<br>{e['what']}", f"{paper_value(key)} {e.get('unit', '')}".strip(), in_words(e["ours"]),
          f"**{e['verdict']}**", e["why"]]
-        for key, e in kept["numbers"].items()
+        for key, e in kept["numbers"].items() if key not in scores
     ]  # fmt: skip
     orders = [
         [o["data"], o["claim"], o["metric"], f"{o['mean']:+.3f}", f"{o['low']:+.3f} … {o['high']:+.3f}", o["order"]]
         for o in kept["orders"]
     ]
-    parts = [table(["where, what", "paper", "ours", "verdict", "why"], [list(map(plain, row)) for row in numbers])]
+    head = ["where, what", "paper", "ours", "verdict", "why"]
+    parts = ["## Table 1", *scores_beside(scores)] if scores else []
+    parts += ["## Settings, facts and claims", table(head, [list(map(plain, row)) for row in others])]
     if orders:
         head = ["data", "claim", "metric", "difference ", "interval", "the claim"]
         parts += ["## Does each row beat the one before?", table(head, [list(map(plain, row)) for row in orders])]
     return "\n\n".join(parts)
+
+
+def scores_beside(scores: Mapping[str, dict]) -> list[str]:
+    """Return the paper's Table 1 with ours below each score, and each verdict with its reason and its rows."""
+    metrics = list(dict.fromkeys(key.rpartition(".")[2] for key in scores))
+    rows, verdicts = defaultdict(list), defaultdict(list)
+    for key, e in scores.items():
+        row = plain(e["what"].partition(" of ")[2].replace(" on BBBC050", ""))
+        rows[row].append(f"{paper_value(key)}<br>*{e['ours']['mean']:.3f} ± {e['ours']['sd']:.3f}*")
+        verdicts[e["verdict"], e["why"]].append(row.partition(" (")[0])
+    ours = next(iter(scores.values()))["ours"]
+    n = f"mean ± spread of {ours['seeds']} seeds, each the mean of {ours['stacks']} stacks of `{ours['data']}`"
+    said = [f"- {'; '.join(dict.fromkeys(of))}: **{verdict}**. {plain(why)}" for (verdict, why), of in verdicts.items()]
+    made = table(["row", *metrics], [[row, *cells] for row, cells in rows.items()])
+    return [f"The paper's score on BBBC050, and below it *ours*, {n}.", made, "\n".join(said)]
 
 
 def in_words(ours: object) -> str:

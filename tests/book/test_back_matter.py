@@ -126,15 +126,19 @@ def test_a_chapter_without_costs_is_said_to_be_unmeasured(tmp_path: Path, monkey
 def test_the_ledger_shows_every_entry_and_says_when_there_is_none(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(back_matter, "RESULTS", tmp_path)
     assert "has not been made yet" in back_matter.ledger()
-    numbers = {
-        key: {**value, "ours": ours, "verdict": "changed", "why": "a_b | c"}
-        for (key, value), ours in zip(paper.record()["values"].items(), ({"mean": 0.5, "seeds": 3}, None, 5e-5))
-    }
+    values = paper.record()["values"]
+    score = {"mean": 0.5, "sd": 0.01, "seeds": 3, "stacks": 2, "data": "embryos"}
+    ours = {"table_1.qcanet.IoU": score, "table_1.qcanet.SEG": score}
+    ours |= {"training.learning_rate": 5e-5, "training.device": None}
+    judged = {"verdict": "changed", "why": "a_b | c"}
+    numbers = {key: {**values[key], "ours": value, **judged} for key, value in ours.items()}
     orders = [{"data": "d", "claim": "a < b", "metric": "IoU", "mean": 0.1, "low": -0.1, "high": 0.3, "order": "holds"}]
     (tmp_path / "ledger.json").write_text(json.dumps({"numbers": numbers, "orders": orders}), encoding="utf-8")
     lines = back_matter.ledger().splitlines()
-    assert "| 0.558 | mean 0.5<br>seeds 3 | **changed** | a\\_b \\| c |" in lines[2]
-    assert "| 0.476 | – |" in lines[3] and "| 0.607 | 5×10⁻⁵ |" in lines[4]
+    assert "| QCANet (annotation: full mask) | 0.746<br>*0.500 ± 0.010* | 0.710<br>*0.500 ± 0.010* |" in lines
+    assert "- QCANet: **changed**. a\\_b \\| c" in lines
+    assert any("| 5×10⁻⁵ | 5×10⁻⁵ | **changed** | a\\_b \\| c |" in line for line in lines)
+    assert any("| GeForce GTX 1060 | – | **changed** |" in line for line in lines)
     assert lines[-1] == "| d | a \\< b | IoU | +0.100 | -0.100 … +0.300 | holds |"
 
 
