@@ -1003,6 +1003,7 @@ def _html_row(cells: Sequence[str], *, cell: str = "td", scope: str = "row", win
     for i, value in enumerate(cells[1:], start=1):
         value = f"<strong>{escape(value)}</strong>" if wins and wins[i] else escape(value)
         right = f"{room};text-align:right;font-variant-numeric:tabular-nums"
+        right += ";white-space:nowrap" if "±" in value else ""  # a mean and its spread stay on one line
         html += f'<{cell}{where} style="{right}">{value}</{cell}>'
     return html + "</tr>"
 

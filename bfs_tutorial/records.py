@@ -111,11 +111,11 @@ def seed_means(found: Records, stacks: Sequence[str] | None = None) -> dict[str,
 
 def summary(
     found: Records, rows: Sequence[str] | None = None, stacks: Sequence[str] | None = None,
-    metrics: Sequence[str] = METRICS, least_spread: float = 0.0,
+    metrics: Sequence[str] = METRICS, least_spread: float = 0.0005,
 ) -> dict[str, dict[str, tuple[float, float] | float]]:  # fmt: skip
     """Title of each row -> metric -> (mean, standard deviation over seeds); rows without such a stack are left out.
 
-    least_spread: below it the mean stands alone, so that a table does not print "± 0.00".
+    least_spread: below it the mean stands alone, so that a table does not print "± 0.000".
     """
     table = {}
     for row in rows or found:

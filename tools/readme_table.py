@@ -33,7 +33,8 @@ PLACES = {
 
 def table() -> str:
     """SEG of every shown row at every place as a Markdown table: mean ± standard deviation over seeds."""
-    return f"{_table(SHOWN, lambda mean, spread: f'{mean:.3f} ± {spread:.3f}')}\n\n{NOTE}"
+    with_spread = lambda mean, sd: f"{mean:.3f} ± {sd:.3f}" if sd >= 0.0005 else f"{mean:.3f}"  # noqa: E731
+    return f"{_table(SHOWN, with_spread)}\n\n{NOTE}"
 
 
 def short_table() -> str:
