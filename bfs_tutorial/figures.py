@@ -44,7 +44,7 @@ WIDTH, DPI = 6.6, 175  # inches; 6.6 x 100 CSS pixels fill the text width of the
 PNG_BYTES = 120_000  # a picture above this is drawn with fewer colours
 BAR_ROOM = 0.68  # inches for a colour bar beside pictures
 ALT_LENGTH = 20  # characters; less cannot tell a blind reader what a figure shows
-HALO = [patheffects.withStroke(linewidth=1.9, foreground=(0, 0, 0, 0.5))]  # keeps white marks visible on white
+HALO = [patheffects.withStroke(linewidth=2.4, foreground=(0, 0, 0, 0.7))]  # keeps white marks visible on white
 DIAMOND = {"marker": "D", "ms": 4.4, "mfc": "white", "mec": LINES[1], "mew": 1.2, "ls": "none", "clip_on": False}
 
 STYLE: dict[str, Any] = {
@@ -276,7 +276,7 @@ def scale_bar(axes: Axes, spacing: float, length: float | None = None) -> float:
     shadow = [patheffects.withStroke(linewidth=4.2, foreground=(0, 0, 0, 0.5))]
     axes.plot([start, end], [y, y], color="white", linewidth=2.4, solid_capstyle="butt", path_effects=shadow)
     axes.annotate(
-        f"{length:g} µm", ((start + end) / 2, y), (0, 3.5), textcoords="offset points", ha="center", va="bottom",
+        f"{length:g} µm", (end, y), (0, 3.5), textcoords="offset points", ha="right", va="bottom",
         color="white", fontsize=8.5, path_effects=HALO,
     )
     axes.set(xlim=(left, right), ylim=(bottom, top))
@@ -377,11 +377,11 @@ def _svg_scale_bar(size: Sequence[int], spacing: float) -> str:
     length = max((known for known in BAR_LENGTHS if known <= size[1] * spacing / 3), default=BAR_LENGTHS[0])
     end, y, unit = 0.95 * size[1], size[0] - 0.045 * size[1], size[1] / 128
     start = end - length / spacing
-    words = f'font-family="sans-serif" font-size="{6 * unit:g}" text-anchor="middle" fill="#fff" '
-    words += f'stroke="#000" stroke-opacity="0.5" stroke-width="{unit:g}" paint-order="stroke"'
+    words = f'font-family="sans-serif" font-size="{6 * unit:g}" text-anchor="end" fill="#fff" '
+    words += f'stroke="#000" stroke-opacity="0.7" stroke-width="{unit:g}" paint-order="stroke"'
     return (
         f'<path d="M{start:.1f} {y:.1f}H{end:.1f}" stroke="#fff" stroke-width="{1.4 * unit:g}"/>'
-        f'<text x="{(start + end) / 2:.1f}" y="{y - 2 * unit:.1f}" {words}>{length:g} µm</text>'
+        f'<text x="{end:.1f}" y="{y - 2 * unit:.1f}" {words}>{length:g} µm</text>'
     )
 
 
@@ -465,9 +465,18 @@ def _colour_bar(axes: Axes, picture: AxesImage, label: str, *, side: str) -> Non
         place = (box.x0, box.y0 - 0.17 * up, box.width, 0.09 * up)
     orientation = "vertical" if side == "right" else "horizontal"
     steps = MaxNLocator(4 if side == "right" or box.width > 1.5 * across else 2)  # labels need room
-    bar = figure.colorbar(picture, cax=figure.add_axes(place), orientation=orientation, ticks=steps)
+    low, high = sorted(picture.get_clim())
+    steps = [step for step in steps.tick_values(low, high) if low <= step <= high]
+    bar = figure.colorbar(picture, cax=figure.add_axes(place), orientation=orientation, ticks=steps, format="{x:g}")
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=2, width=0.6, pad=2)
+    texts = bar.ax.get_yticklabels() if side == "right" else bar.ax.get_xticklabels()
+    for step, text in zip(steps, texts, strict=True):  # at the ends inwards: no label runs into the next picture
+        end = -1 if step < low + 0.1 * (high - low) else 1 if step > high - 0.1 * (high - low) else 0
+        if side == "right":
+            text.set_verticalalignment({-1: "bottom", 0: "center", 1: "top"}[end])
+        else:
+            text.set_horizontalalignment({-1: "left", 0: "center", 1: "right"}[end])
     bar.set_label(label, labelpad=3)
 
 
@@ -875,6 +884,7 @@ def sweeps(
     columns = min(columns, len(series))
     rows = -(-len(series) // columns)
     figure = Figure(figsize=(WIDTH, 2.0 * rows + 0.3), layout="constrained")
+    figure.get_layout_engine().set(hspace=0.09)  # or a panel's unit seems to belong to the title below it
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes in grid.flat[len(series) :]:
         axes.set_visible(False)
