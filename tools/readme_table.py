@@ -42,7 +42,8 @@ def short_table() -> str:
     runs = {len(rows[row]) for rows in map(records.load, {data for data, _ in PLACES.values()}) for row in SHORT
             if row in rows}  # fmt: skip
     seeds = f"{min(runs)} to {max(runs)}" if len(runs) > 1 else f"{max(runs)}"
-    head = f"SEG: the IoU of each true cell with the prediction that covers more than half of it, or 0; mean of {seeds} runs."
+    rule = "the IoU of each true cell with the prediction that covers more than half of it, or 0"
+    head = f"SEG: {rule}; mean of {seeds} runs."
     return f"{head}\n\n{_table(SHORT, lambda mean, _: f'{mean:.2f}')}\n\n{NOTE}"
 
 
