@@ -40,6 +40,12 @@ def test_only_the_want_of_pytorch_is_an_excuse(tmp_path: Path) -> None:
         colab.needs_torch(python, "import no_such_module")
 
 
+@pytest.mark.parametrize("name", ["bright_field", "supervision", "metrics"])
+def test_a_chapter_without_networks_needs_no_pytorch(name: str, root: Path) -> None:
+    asked = f"{colab.imports(name)}\nimport sys; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", asked], cwd=root, check=True)
+
+
 def test_imports_of_a_chapter_are_found_in_all_its_cells() -> None:
     assert "from bfs_tutorial.metrics import evaluate" in colab.imports("metrics").splitlines()
 
