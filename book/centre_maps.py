@@ -14,7 +14,7 @@
 # > - **A click is one voxel**, and a network that never finds one is right almost everywhere. A click must become a blob.
 # > - **Distance is counted in micrometres.** Counted in voxels, every blob would be stretched along the optical axis.
 # > - **Two numbers shape the blob**, $k$ and $d_m$. The paper names them and does not say what they were.
-# > - **A border of zeros** runs half way between two cells. It deepens the valley between two close blobs.
+# > - **A border of zeros** runs half way between two cells. It can deepen the valley between close blobs; in our embryos no blob meets it.
 # > - **The target is soft**, so the loss of a network cannot reach zero, however good it becomes.
 #
 # An annotator clicked once on each cell. What should a network be asked to draw?
@@ -23,7 +23,7 @@
 # says how far its answer is from the target, and training makes that number small. The first of the method's two networks, **S1**,
 # has to find the cells. This chapter makes its target; the next one trains it.
 #
-# It is §3.1 of the paper and its Equation 1. Nothing is trained here, so no GPU is needed.
+# It is §3.1 of the paper and its Equation 1. Nothing is trained here.
 
 # %%
 import numpy as np
@@ -45,7 +45,6 @@ from bfs_tutorial.peaks import find_peaks
 # ## A click is one voxel
 #
 # Our stack, 16 planes one above the other, is simulated, so every centre is known exactly. A click is a row (z, y, x), in voxels.
-# Several cells touch; we shall come back to two of them.
 
 # %%
 stack = simulate.fluorescence(1)
@@ -57,7 +56,7 @@ print(f"{shape[0]} planes, {count} clicks: 1 voxel in {clicks.size // count}")
 print(f"'no cell here' is right in {1 - clicks.mean():.3%} of the voxels")
 
 # %% [markdown]
-# That is **class imbalance**: the laziest answer is almost perfect. And there is a second fault: nobody clicks exactly. Let the
+# That is **class imbalance**: the laziest answer, 0 everywhere, is almost perfect. And there is a second fault: nobody clicks exactly. Let the
 # annotator's hand tremble by about 1 µm along each axis and see how many clicks stay in their voxel.
 
 # %%
@@ -107,8 +106,8 @@ figures.show(
 
 # %%
 def side(volume):
-    """Turn (Z, Y, X) into (Y, Z, X): planes seen from the side, cropped."""
-    return np.swapaxes(volume, 0, 1)[..., 10:86]
+    """Turn (Z, Y, X) into (Y, Z, X), cropped: from the side, z upwards."""
+    return np.swapaxes(volume[::-1], 0, 1)[..., 10:86]
 
 
 ignored = centre_map(shape, stack.centres, (1, 1, 1))
@@ -125,7 +124,7 @@ figures.show(
     alt="Three views from the side with outlines of cells: the image; round "
     "spots inside the outlines; spots of twice the height, which leave their "
     "cells",
-    caption="From the side, one pixel row of all planes, z downwards. Lines: "
+    caption="From the side, one pixel row of all planes, z points up. Lines: "
     "the true cells. Spacing ignored, the blobs leave them above and below.",
 )
 
@@ -142,8 +141,8 @@ print("spacing used:   ", extent(spacing))
 print("spacing ignored:", extent((1, 1, 1)))
 
 # %% [markdown]
-# With the spacing a blob is as tall as wide, without it twice as tall. A network would learn the stretched blob without complaint:
-# nothing would crash, and cells that lie above each other would simply run together. If results look odd only along z, suspect the
+# With the spacing a blob is as tall as wide, without it twice as tall. A network would learn the stretched blob without complaint,
+# and cells that lie above each other would run together. If results look odd only along z, suspect the
 # spacing first.
 #
 # ## The profile, numbers first
@@ -212,6 +211,8 @@ pairs = squareform(pdist(micrometres)) + np.diag([np.inf] * count)
 closest = np.unravel_index(pairs.argmin(), pairs.shape)
 print(f"the closest clicks lie {pairs.min():.1f} µm apart")
 frame = explore.centre_map_frame(stack, closest)
+for border in ("on", "off"):
+    print(f"border {border}, {frame(2, 8, border).text}")
 
 # %%
 explore.explorable(
@@ -222,7 +223,7 @@ explore.explorable(
     f"d_m = {d_m} µm, border {border}; its values on the line through both",
     caption="Two touching cells with their outlines; dots: clicks. Curve: the "
     "values along the white line, one step for each voxel. Turn the border "
-    "off, and the valley between the tips fills up.",
+    "off, and the valley between the tips is less deep: 0.25, not 0.",
 )
 
 # %% [markdown]
@@ -269,16 +270,20 @@ figures.show(
 )
 
 # %%
+first, second = np.array(slanted)[:, 1:]  # (y, x), voxels of 1 µm
+n = (second - first) / np.linalg.norm(second - first)
 for name, border in borders.items():
     row, parts = border[0].sum(axis=1), ndimage.label(border)[1]
-    print(f"{name}: {row.min()} to {row.max()} voxels a row, parts: {parts}")
+    off = abs(((np.argwhere(border[0]) - (first + second) / 2) @ n).mean())
+    print(f"{name}: {row.min()} to {row.max()} voxels a row, parts: {parts},")
+    print(f"    their mean lies {off:.1f} µm from the plane")
 
 # %% [markdown]
 # Comparing neighbours marks two voxels in every row. With one side only it is one voxel, but the border lies nearer to the click that
 # came first, and falls into parts that touch at their corners.
 #
-# Ours marks what the plane cuts: one or two voxels of each row, in one part. It is centred on the plane. Swap the clicks, or mirror the
-# stack, and the same voxels are marked.
+# Ours marks what the plane cuts: one or two voxels of each row, in one part, centred on the plane. Swap the clicks: $n$ turns round,
+# $|n \cdot (x - m)|$ stays, and the same voxels are marked.
 #
 # ### Far apart, close, too close
 #
@@ -399,7 +404,8 @@ print(f"height of the tips: {tips.min():.2f} to {tips.max():.2f}")
 # ## Is our function right?
 #
 # `centre_map` visits only the voxels near each click. Below is Equation 1 word by word: every voxel, every click, and for the border
-# every corner of the voxel's box. If a corner is nearer to another click than to the voxel's own, the plane has passed.
+# every corner of the voxel's box. The middle of a box is nearest to one click, its own. If a corner is nearer to another click, the border
+# runs between middle and corner, so it meets the box.
 
 
 # %%
@@ -427,7 +433,7 @@ print("both give the same map")
 
 # %% [markdown]
 # The long way computes a distance for every pair of voxel and click, so its cost is their product. The short way looks at one box of
-# width $2 d_m$ per click, however large the stack is. `make bench` measures the difference on your machine.
+# width $2 d_m$ per click, however large the stack is.
 #
 # ## Why not a ball, why not a Gaussian?
 #
@@ -462,8 +468,7 @@ figures.score_table(rows, caption=caption, **style)
 
 # %% [markdown]
 # With little noise the sharp tip wins, with much noise the Gaussian. The ball is always far behind. That is no proof: a
-# network's errors are not independent noise, and a smooth network cannot draw a perfectly sharp tip. A Gaussian may
-# also do better when its centre is fitted from many voxels instead of read from one. So the tip is a fair choice for a method that
+# network's errors are not independent noise, and a smooth network cannot draw a perfectly sharp tip. So the tip is a fair choice for a method that
 # reads its map by local maxima, and not the only one.
 #
 # ## A target that is not yes or no
@@ -494,17 +499,17 @@ figures.show(
 
 # %% [markdown]
 # The best answer is right, the loss is not zero. What remains, the loss of the answer $q = p$, is the **entropy** of the target. Averaged
-# over the stack it is a floor that no network can go below (`losses.entropy_floor`). We compare it with the loss of the laziest soft
-# answer, the mean of the map in every voxel:
+# over the stack it is a floor that no network can go below (`losses.entropy_floor`). We compare it with the loss of the best
+# constant answer, the mean of the map in every voxel:
 
 # %%
 floors = []
 for k in (1, 2, 4):
     p = torch.from_numpy(centre_map(shape, stack.centres, spacing, k=k))
     mean = torch.full_like(p, p.mean())
-    perfect, lazy = binary_cross_entropy(p, p), binary_cross_entropy(mean, p)
+    perfect, flat = binary_cross_entropy(p, p), binary_cross_entropy(mean, p)
     assert torch.isclose(perfect, entropy_floor(p), rtol=1e-3)
-    floors.append(f"k = {k}: perfect answer {perfect:.3f}, mean {lazy:.3f}")
+    floors.append(f"k = {k}: perfect answer {perfect:.3f}, mean {flat:.3f}")
 print("\n".join(floors))
 
 # %% [markdown]
@@ -516,8 +521,9 @@ print("\n".join(floors))
 # - Single voxels are too rare and too exact to learn from. Blobs are neither.
 # - Distances in µm keep blobs round; voxels counted as cubes stretch them.
 # - $d_m$ sets the size of a blob, $k$ its sharpness. The paper leaves both open.
-# - The border deepens the valley between clicks closer than $2 d_m$. Beyond that it changes nothing; in neighbouring voxels it erases the tips.
-# - A soft target has a floor. A loss of zero does not exist.
+# - The border deepens the blurred valley between clicks closer than $2 d_m$. Beyond that, as in our embryos, it changes nothing; in
+#   neighbouring voxels it erases the tips.
+# - A soft target has a floor: no answer to it has a loss of zero.
 #
 # ## To go further
 #
@@ -628,7 +634,8 @@ checks.loss_floor(my_loss_floor)
 # %% [markdown]
 # ### Exercise 6: explain this picture
 #
-# A careless annotator made three mistakes in this plane. Find them. What will each one teach S1?
+# A careless annotator made three mistakes in this plane. Find them. What will each one teach S1? A faint spot is no mistake, with
+# or without an outline: its click lies in another plane.
 
 # %%
 careless = centre_map(shape, careless_clicks(stack.centres), spacing)
