@@ -99,7 +99,8 @@ thickness = ndimage.gaussian_filter(thickness, 1.0)  # a soft rim
 # %%
 delay = index * thickness  # µm, (Y, X)
 waves = delay.max() / optics.wavelength
-print(f"the light comes {delay.max():.2f} µm late, {waves:.2f} of a wave")
+print(f"the light comes {delay.max():.2f} µm late; "
+      f"a wave of {optics.wavelength} µm: {waves:.2f} of it")
 
 # %% [markdown]
 # A third of a wave is much for a physicist and nothing for a camera. Write the light as complex numbers, $u = e^{i\varphi}$
@@ -118,8 +119,13 @@ print(f"brightness: {(np.abs(u)**2).min():.3f} to {(np.abs(u)**2).max():.3f}")
 #
 # ## Out of focus, it can
 #
-# Let the same wave travel a little further. Every direction in it runs along its own slope, so each gains its own phase:
-# multiply the spectrum by `propagator`, and transform back. A negative distance goes back, to planes below the cell.
+# Let the same wave travel a little further. A **Fourier transform** splits a wave into plane waves, one for each direction: its
+# *spectrum*. A steeper direction has a larger frequency $f$, in cycles per µm. Each plane wave runs along its own slope and so gains its own
+# phase over a distance $d$. The factor is `propagator`:
+#
+# $$H_d = e^{2\pi i\, d\, \left(\sqrt{(n/\lambda)^2 - f^2}\; -\; n/\lambda\right)}$$
+#
+# with $n$ the index of the medium. So: transform, multiply by $H_d$, transform back. A negative distance goes back, to planes below the cell.
 
 
 # %%
@@ -138,16 +144,16 @@ for z in (-10, -5, 0, 5, 10):
 
 # %%
 heights = {"10 µm below": -10, "5 µm below": -5, "in focus": 0,
-           "10 µm above": 10}
+           "5 µm above": 5, "10 µm above": 10}
 volumes = {name: travelled(z)[None] for name, z in heights.items()}
 
 # %%
 limits = dict.fromkeys(volumes, (0.6, 1.4))
 figures.show(
-    figures.panels(volumes, (1, step, step), 0, limits=limits),
-    alt="Four pictures of one disc: a dark disc in a bright ring, the same "
-    "but narrower, an even grey with nothing in it, a bright disc in a dark "
-    "ring",
+    figures.panels(volumes, (1, step, step), 0, limits=limits, columns=5),
+    alt="Five pictures of one disc: a dark disc in a bright ring, the same "
+    "but narrower, an even grey with nothing in it, a bright disc in a "
+    "narrow dark ring, the same but wider",
     caption="One cell, one plane wave, all drawn with the same grey values. "
     "In focus there is nothing to see.",
 )
@@ -162,7 +168,7 @@ figures.show(
 #
 # $$I(d) \approx 1 - \frac{d\,\lambda}{2\pi n}\, \nabla^2 \varphi$$
 #
-# with $n$ the index of the medium. What is brighter and what darker changes sign with $d$, grows with it, and follows the
+# What is brighter and what darker changes sign with $d$, grows with it, and follows the
 # curvature of the delay. In which range does that hold?
 
 # %%
@@ -245,7 +251,10 @@ figures.show(
 )
 
 # %% [markdown]
-# This is **partially coherent** light. Most rings are gone, the bright core and the dark ring stay. Too few directions give ghosts, which
+# In focus little is left, but slanted light leaves more than straight light. It enters at one side of the pupil, and there the pupil cuts off
+# more of what the rim bends aside.
+#
+# Many directions together are **partially coherent** light. Most rings are gone, the bright core and the dark ring stay. Too few directions give ghosts, which
 # a network would gladly learn. That is why the book's stacks use 48, and not because the physics says 48.
 #
 # > **Checkpoint.** At this point we have: a delay that focus hides and defocus shows, with a sign that tells above from below, and a lamp
@@ -253,7 +262,7 @@ figures.show(
 #
 # ## Through a sample, in four steps
 #
-# A cell is not a flat screen; light bends inside it and goes on to the next. Cut the sample into thin layers. For each direction, a frequency $s$ in cycles per µm:
+# A cell is not a flat screen; light bends inside it and goes on to the next. Cut the sample into thin layers. Each direction of the lamp is a frequency $s$, in cycles per µm. For each of them:
 #
 # $$
 # \begin{aligned}
@@ -264,7 +273,7 @@ figures.show(
 # \end{aligned}
 # $$
 #
-# $H_d$ is the propagator over a distance $d$, $t$ the thickness of a layer, and $A$ the pupil, 1 inside and 0 outside. After step 2 the
+# $\mathcal{F}$ is the Fourier transform, $H_d$ the propagator over a distance $d$, $t$ the thickness of a layer, and $A$ the pupil, 1 inside and 0 outside. After step 2 the
 # wave stands in the last layer. $z_L$ is the height of the middle of that layer: 19 µm, for 20 layers of 1 µm. To show the plane $z$,
 # the wave has to travel $z - z_L$ from there, up or, if that is negative, back down. Here are the four steps for the plane 15 µm above
 # the bead, and the same from the package:
@@ -309,7 +318,7 @@ for factor, part in zip(factors, share / share[0], strict=True):
 # ### How fine must the grid be?
 #
 # The lamp and the objective together make fringes as fine as $\lambda / (\mathrm{NA}_{obj} + \mathrm{NA}_{cond})$, and a fringe needs two
-# samples. A coarser grid does not blur, it *invents*: fringes come back as wider ones that no one can tell from real. So the code refuses:
+# samples. A coarser grid does not blur, it *invents*: fringes come back as wider ones that no one can tell from real. So the code refuses. (*Oversampling* is the number of computed samples per camera pixel.)
 
 # %%
 print("one sample per camera pixel:")
@@ -337,17 +346,22 @@ for name, plane in {"in focus": in_focus, "15 µm above": above}.items():
 # %% [markdown]
 # In focus the core of the bead differs from the light around by less than the noise of one pixel. Only its rim stands out, a thin line.
 # [The boundary loss](boundary_loss.ipynb) uses it. A real cell is a bit kinder: it has a texture and granules, which give
-# faint grains. Put all of it together, a single cell of 8 µm radius, and draw the contrast over focus:
+# faint grains. Put all of it together, a single cell of 8 µm radius, and draw the contrast over focus. Noise and an uneven lamp have a contrast of
+# their own. So one curve has a cell that delays nothing:
 
 # %%
 cell = {"shape": (24, 64, 64), "radii": (8, 8), "number": 1}
-series, lowest = {}, []
-for seed in (1, 3, 4):
-    one = simulate.bright_field(seed, **cell)
+nothing = BrightFieldOptics(cell_index=(0, 0), granule_index=0)
+series = {}
+for name, seed, lens in (("cell 1", 1, None), ("cell 3", 3, None),
+                         ("cell 4", 4, None), ("no cell", 1, nothing)):
+    one = simulate.bright_field(seed, optics=lens, **cell)
     focus = (np.arange(24) - one.centres[0, 0]) * spacing[0]  # µm
-    series[f"cell {seed}"] = focus, 100 * contrast(one.image)
-    lowest.append(focus[contrast(one.image).argmin()])
-print(f"lowest within {np.abs(lowest).max():.0f} µm of the cell's centre")
+    curve = 100 * contrast(one.image)
+    series[name] = focus, curve
+    print(f"{name}: {curve.min():.1f} to {curve.max():.1f} %")
+lowest = [f[c.argmin()] for f, c in list(series.values())[:3]]
+print(f"cells: lowest within {np.abs(lowest).max():.0f} µm of the centre")
 
 # %%
 figures.show(
@@ -356,9 +370,14 @@ figures.show(
         y_label="contrast, %",
     ),
     alt="Three curves like a V with flat arms: contrast near 3 percent far "
-    "from focus, about half of it close to zero",
-    caption="Contrast of three single cells. Each is lowest near focus.",
+    "from focus, about half of it close to zero, hardly above a fourth, flat "
+    "curve",
+    caption="Contrast of three single cells, and of the lamp and the noise "
+    "alone. The axis does not start at 0.",
 )
+
+# %% [markdown]
+# Each cell is lowest near its centre. And there most of what is left is not the cell: without any cell the number is nearly as large.
 
 # %% [markdown]
 # ## The same cells in fluorescence
@@ -467,10 +486,13 @@ def turns_bright(centre):
 # %%
 answers = [turns_bright(centre) for centre in stack.centres]
 total, yes = sum(a is not None for a in answers), sum(map(bool, answers))
-print(f"brighter above than below: {yes} of {total} cells")
+print(f"{len(answers)} cells, {total} of them with planes 8 µm away")
+print(f"brighter above than below: {yes} of {total}")
 
 # %% [markdown]
-# The sign says above or below, and the width of the rings says how far. Play with both: move the focus, then open the condenser. The right
+# Three of the stack's 13 cells lie too near its ends to be asked. For nine of the other ten the turn holds, even in this crowd; coins would give
+# five. So the sign says above or below. And how far? The bead's core grows stronger with distance, as a print below shows. A denser cell's core is
+# stronger too, so it takes more than one plane to tell. Play with it: move the focus, then open the condenser. The right
 # picture is a cut from the side; the white line shows the plane of the left one.
 
 # %%
@@ -487,6 +509,9 @@ def bead_stack(na):
 
 
 through = {na: bead_stack(na) for na in sharpness}
+for d in (5, 10, 15, 20):
+    cores = [through[0.25][0][24 + s * d, off < 4].mean() for s in (-1, 1)]
+    print(f"{d:2d} µm: core {cores[0]:.2f} below, {cores[1]:.2f} above")
 rows, columns = np.indices((98, 80))
 circle = np.hypot(rows - 48.5, columns - 39.5) < 16  # the bead from the side
 
@@ -520,7 +545,7 @@ explore.explorable(
 )
 
 # %% [markdown]
-# A wide condenser gives sharper planes and less contrast; a narrow one gives contrast and rings. Microscopists close it
+# A wide condenser gives fewer rings and less contrast; a narrow one gives contrast and rings. Microscopists close it
 # to see living cells at all. For a network each setting is another kind of image.
 #
 # ## What the simulator leaves out
@@ -533,7 +558,7 @@ explore.explorable(
 # - **Water everywhere else.** In tissue and embryos every voxel has its own index, and nothing lies alone.
 #
 # How far is that from reality? A public repository (FL2-Net) holds bright-field stacks of a mouse embryo. It states no licence, so this
-# book shows none of their pixels. If you have downloaded them, the cell prints how their contrast runs over the planes.
+# book shows none of their pixels. If you have downloaded them, the cell prints how the contrast of one embryo runs over the planes, at three times.
 
 # %% tags=["nbval-ignore-output"]
 try:
@@ -541,7 +566,7 @@ try:
     for embryo in data_download.load(name, progress=False):
         values = contrast(embryo.image)
         where = values.argmin() / (len(values) - 1)
-        print(f"contrast {values.min():.1%} to {values.max():.1%}, "
+        print(f"{embryo.name}: {values.min():.1%} to {values.max():.1%}, "
               f"lowest at {where:.0%} of the height")
 except InputError:
     print("not downloaded: python -m data_download mouse_embryo_bright_field")
@@ -552,8 +577,8 @@ except InputError:
 #
 # ## What we saw
 #
-# - A cell delays light. In focus the camera sees almost nothing, and the contrast of a cell is lowest near its own plane.
-# - Defocus shows the delay: bright above, dark below. Sign and size of the rings are the cue for depth.
+# - A cell delays light. In focus the camera sees a thin rim and little else: most of the contrast there is noise and lamp.
+# - Defocus shows the delay: bright above, dark below. The sign and strength of the core are the cue for depth.
 # - A lamp is a sum over directions. It removes rings, and few directions would leave ghosts.
 # - Four steps, light, cross, refocus, add, give stacks with a known truth. A grid that is too coarse is refused.
 # - Every cell is a column. Finding cells in such a stack is not thresholding.
@@ -633,7 +658,7 @@ checks.photons_wanted(my_photons_wanted)
 # ### Exercise 4: explain
 #
 # You may take only *three* planes of a stack of round cells, and must find the depth of every cell. Look at *The cue for depth* again. Where
-# would you take them, and why not one plane right at the cells?
+# would you take them, and why not all three right at the cells?
 #
 # <details class="bfs-solution"><summary>Answer, and how to mark it</summary>
 #
