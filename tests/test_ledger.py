@@ -50,13 +50,16 @@ def test_a_data_set_that_was_not_run_is_not_called_as_stated(built, key):
     assert "could not be downloaded" in line["why"]
 
 
-@pytest.mark.parametrize(("modality", "place"), [("bright_field", "cells"), ("fluorescence", "nuclei")])
+@pytest.mark.parametrize(
+    ("modality", "place"),
+    [("bright_field", "on simulated cells"), ("fluorescence", "in a ratio, on simulated nuclei")],
+)
 def test_lambda_is_larger_than_the_ablation_would_choose(built, modality, place):
     line = built["numbers"][f"boundary.{modality}.weight"]
     runs = records.load_ablation("lambda", f"simulated-{modality.replace('_', '-')}")
     values, scores = records.curve(runs, "SEG")
     assert line["verdict"] == "changed" and "finds a smaller one better" in line["why"]
-    assert values[scores.mean(axis=0).argmax()] < line["ours"][f"on simulated {place}"]
+    assert values[scores.mean(axis=0).argmax()] < line["ours"][place]
 
 
 def test_orders_name_each_neighbouring_pair_once_a_metric(built):
