@@ -183,10 +183,10 @@ def table_1(found, caption, stacks=None):
         if runs[0]["title"] in rows:
             words = [f"{v:.3f}" for v in printed(row).values()]
             rows[runs[0]["title"]] |= {
-                "shown": runs[0]["annotation"], "seeds": str(len(runs)),
+                "shown": runs[0]["annotation"],
                 "paper": " / ".join(words) or None,
-            }  # fmt: skip
-    columns = ["shown", *METRICS, "seeds", "paper"]
+            }
+    columns = ["shown", *METRICS, "paper"]
     return figures.score_table(rows, columns, caption=f"{caption}; {BEST}")
 
 
