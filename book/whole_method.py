@@ -45,6 +45,7 @@ from bfs_tutorial.errors import InputError
 from bfs_tutorial.losses import edge_weight
 from bfs_tutorial.metrics import detection, evaluate
 from bfs_tutorial.pipeline import BFSNet
+from bfs_tutorial.pseudo_labels import snap_to_maxima
 from bfs_tutorial.stack import ZStack
 
 # %% [markdown]
@@ -103,7 +104,7 @@ figures.show(
 #
 # $D(x)$ is the distance to the nearest click. Voxels that are as far from one click as from another form the *Voronoi border*.
 # It is set to zero, so that touching nuclei stay two.
-# The paper does not say what $k$ and $d_m$ were. We take 2 and 8 µm, about the radius of a nucleus.
+# The paper does not say what $k$ and $d_m$ were. We take $k = 2$ and $d_m = 8$ µm, about the radius of a nucleus.
 
 # %%
 model = BFSNet("fluorescence", steps_s1=200, steps_s2=150)
@@ -163,12 +164,13 @@ print("at least 9 of 10 points right:", found["precision"] >= 0.9)
 # ## Step 3: ask S1 where it looked
 #
 # S1 knows where a nucleus is. Has it learnt how large it is? Nobody told it, but to recognise a nucleus it must have looked
-# at one. A **peak response map** makes that visible. Start at one maximum and go backward through the network, layer by layer.
-# At each layer hand the response on to the inputs that contributed to it, in proportion. What arrives at the image is never
-# negative, and it sums to 1: the response of one cell, shared out among voxels.
+# at one. A **peak response map** makes that visible. Start at one maximum of S1's output, here the one
+# at the first click, and go backward through the network, layer by layer. At each layer hand the response on to the inputs that contributed to it, in
+# proportion. What arrives at the image is never negative, and it sums to 1: the response of one cell, shared out among voxels.
 
 # %%
-peak = points[:1]  # one nucleus
+seen = unet.predict(model.s1, prepared)
+peak = snap_to_maxima(points[:1], seen, spacing)  # one nucleus
 responses = peak_response.peak_responses(model.s1, prepared, peak)
 assert responses.min() >= 0 and abs(responses.sum() - 1) < 1e-3
 near = centre_map(prepared.shape, peak, spacing, d_m=10.0) > 0
@@ -199,17 +201,17 @@ figures.show(
     ),
     alt="Three pictures of one plane with the true outlines: nuclei; a speckled bright patch on one of them; a rough blob on that nucleus",
     caption="From peak to pseudo label. Lines: the experts' outlines, which training never sees. "
-    "A nucleus that was clicked in another plane may have no blob in this one.",
+    "The blob is larger than its outline and lies lower. A nucleus that was clicked in another plane may have no blob in this one.",
 )
 
 # %% [markdown]
 # How good are they? Count the voxels that the pseudo labels and the true mask share, and divide by the voxels that at least one
-# of them covers: **IoU**, intersection over union. About one half is a start, not a result.
+# of them covers: **IoU**, intersection over union. Near one half is a start, not a result.
 
 # %%
 truth, guess = model.exact_mask(first), pseudo > 0
 overlap = (truth & guess).sum() / (truth | guess).sum()
-print("IoU between 0.35 and 0.75:", 0.35 < overlap < 0.75)
+print("IoU between 0.4 and 0.6:", 0.4 < overlap < 0.6)
 
 # %% [markdown]
 # > **Checkpoint.** At this point we have: a network that finds nuclei, and for every click a rough blob that says where its
@@ -246,8 +248,10 @@ figures.show(
         plane,
         kinds={"second factor": "map"},
     ),
-    alt="Left bright nuclei; right a bright field with a dark ring along the rim of each nucleus",
-    caption="Where the second factor is dark, an edge of the mask costs nothing: along the rim of each nucleus.",
+    alt="Left bright nuclei; right a bright, speckled field, dark at the nuclei: one is a dark ring round a bright middle, two are "
+    "dark nearly all over",
+    caption="Where the second factor is dark, an edge of the mask costs next to nothing: at the rims, and in small nuclei inside too. "
+    "There the loss cannot tell exactly where the edge belongs.",
 )
 
 # %% [markdown]
@@ -317,8 +321,17 @@ explore.explorable(
     caption="Ours in colour, the experts' outlines in white.",
 )
 
+# %%
+ends = []  # of a nucleus: its first and last plane, in ours minus the experts'
+for i in np.intersect1d(mine, second.labels)[1:]:
+    ours, truth = (np.nonzero(labels == i)[0] for labels in (mine, second.labels))
+    ends.append((ours.min() - truth.min(), ours.max() - truth.max()))
+near = int((np.abs(ends) <= 2).all(axis=1).sum())
+print("at least 12 of 16 begin and end within two planes:", near >= 12)
+
 # %% [markdown]
-# Depth is where a microscope blurs most, so look from the side too.
+# So a plane with one kind of outline only is, as a rule, the very top or bottom of a nucleus. Depth is where a microscope blurs most. Look
+# from the side too.
 
 # %% tags=["hide-input"]
 largest = int(np.bincount(second.labels[second.labels > 0]).argmax())
@@ -354,10 +367,13 @@ for name in ("IoU", "SEG", "MUCov"):
 #
 # - *threshold + watershed*: the classical way, without a network. Its settings were chosen by the masks of the training embryo,
 #   which favours it;
-# - *ball at each centre*: S1's centres, with one size for all nuclei. What cannot beat it has learnt no shape;
+# - *ball at each centre*: S1's centres, with one size for all nuclei, the best on the masks of the training embryo. What cannot beat it
+#   has shown no knowledge of shape;
 # - *pseudo labels*: peak responses at S1's centres in the test embryo, without S2;
-# - *L_class*: BFS-Net without the boundary loss; *at its best*: with it, in the form that did best on simulated stacks;
-# - *QCANet*: a network trained on full masks, in the labels that its authors published.
+# - *L_class*: BFS-Net without the boundary loss; *at its best*: with it. Its form was chosen on simulated validation stacks, none of which
+#   is in a table. In fluorescence it is the form of this page;
+# - *QCANet*: a network trained on full masks, in the labels that its authors published. Its training stacks are of the same series of
+#   embryos; we do not know whether this one was among them.
 
 # %%
 SHOWN = ["threshold", "ball", "pseudo", "class", "full"]
@@ -373,7 +389,8 @@ figures.score_table(
 )
 
 # %% [markdown]
-# Eight clicks do better here than a threshold, and better than QCANet's stored result. Is it so elsewhere? The same rows on
+# Here the ball beats the pseudo labels and L_class. Only the row with the boundary loss is above it, so only that row has shown that it knows
+# shape. It is also above the threshold and above QCANet's stored result, with eight clicks. Is it so elsewhere? The same rows on
 # three more tests: the other way round, with sixteen clicks and the 8-cell embryo as the test, and on simulated stacks in two
 # microscopes. In **bright field** cells are transparent.
 
@@ -397,15 +414,22 @@ figures.score_table(
 
 # %% [markdown]
 # Read it with care. On the 8-cell embryo a threshold set by sixteen true masks is far ahead of sixteen clicks. Bright nuclei on a
-# dark ground are where a threshold is at its best. In bright field it finds next to nothing. One order holds in both tables,
-# and the paper reports it too: pseudo labels, then S2, then S2 with the boundary loss. In bright field, though, the steps are
-# smaller than the spread.
+# dark ground are where a threshold is at its best. In bright field it finds next to nothing. The means have one order in
+# both tables, and the paper reports it too: pseudo labels, then S2, then S2 with the boundary loss. Is it more than luck? The rows of one
+# seed share S1 and stacks, so compare seed by seed, by SEG:
 
 # %%
-names = [embryos[row][0]["title"] for row in ("pseudo", "class", "full")]
-for test in tests:
-    rough, alone, full = (np.ravel(scores[n][test])[0] for n in names)
-    print(f"{test}: in this order: {rough < alone < full}")
+for test, (found, stacks) in {"16 cells": (embryos, ["16-cell"]), **tests}.items():
+    rough, alone, full = (
+        records.per_stack(found[row], "SEG", stacks).mean(axis=1)
+        for row in ("pseudo", "class", "full")
+    )
+    print(f"{test}: S2 better than pseudo labels in {sum(alone > rough)} of 3, "
+          f"boundary loss better than S2 in {sum(full > alone)} of 3")
+
+# %% [markdown]
+# The boundary loss wins in every seed, though in bright field by less than the spread in the table. S2 without it wins in every seed only in
+# simulated fluorescence. Elsewhere three seeds do not settle the first step.
 
 # %% [markdown]
 # ## All of it in two lines
@@ -421,15 +445,17 @@ for test in tests:
 # napari and Fiji.
 #
 # ```sh
-# python -m bfs_tutorial train a.tif --points a.csv --modality fluorescence --spacing 1.75 0.8 0.8 -o model.pt
-# python -m bfs_tutorial segment b.tif --model model.pt --spacing 1.75 0.8 0.8 -o b_labels.tif
+# python -m bfs_tutorial train a.tif --points a.csv \
+#     --modality fluorescence --spacing 1.75 0.8 0.8 -o model.pt
+# python -m bfs_tutorial segment b.tif --model model.pt \
+#     --spacing 1.75 0.8 0.8 -o b_labels.tif
 # ```
 #
 # ## What we saw
 #
 # - Clicks suffice to train a network that finds nuclei in an embryo it has not seen.
 # - Going backward through that network gives rough outlines without anyone drawing one.
-# - A second network learns from the rough outlines, and the boundary loss makes it better than its teacher.
+# - A second network learns from the rough outlines. With the boundary loss it is better than they are, in bright field by little.
 # - The paper leaves the unit and the scale of that loss open. A reader who repeats it has to choose.
 # - Points do not beat everything. On bright nuclei try a threshold before you train a network.
 #
@@ -440,7 +466,8 @@ for test in tests:
 # test is an embryo that nobody has tuned on. The paper's own bright-field stacks are not public as far as we could find.
 #
 # Three changes to try here: leave out half of the clicks (`first.centres[::2]`); set `boundary_weight=0.0` in `BFSNet(...)`; move every click by
-# 2 µm in a random direction.
+# 2 µm in a random direction. When we tried each once, half of the clicks still found all nuclei of the other embryo and the scores hardly fell;
+# without the boundary loss they fell clearly; moved clicks changed next to nothing.
 #
 # ## Exercises
 #
