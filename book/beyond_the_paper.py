@@ -12,10 +12,10 @@
 # > **In this chapter**
 # >
 # > - **A bright-field stack holds the phase of the light.** How the brightness changes from plane to plane gives it away.
-# > - **Rays from a click find an outline**, and no network is needed for it. Blur puts that outline too far inside, by a known amount.
+# > - **Rays from a click find an outline**, and no network is needed for it. Blur puts that outline too far inside. How far follows from the blur.
 # > - **Labels are the bottleneck.** The same U-Net, taught with these outlines, comes close to one taught with full masks, on simulated cells.
-# > - **A simulation can stand in for the masks.** It did on two real embryos.
-# > - **Each of these leads stops somewhere.** On real stacks the rays stop early, and we show where.
+# > - **A simulation can stand in for the masks.** It did on two real embryos, but its outlines were settled with these two in view.
+# > - **Each of these leads stops somewhere.** On real stacks the rays end too far inside, or find no edge. In real bright field the simulation fails too.
 #
 # BFS-Net asks its own first network for outlines. Could the same clicks give better ones?
 #
@@ -64,8 +64,8 @@ print(f"{0.012 * 14:.2f} µm, or {delay:.1f} radians of its wave")
 #
 # 1. Light runs at right angles to its wave fronts. A front that is late in the middle is dented there, and the rays lean inwards, by
 #    $\frac{\lambda}{2\pi n}\nabla\varphi$: the slope of the phase, turned from radians into a length.
-# 2. Where rays come together, it gets brighter from plane to plane: $\;\partial I/\partial z = -\frac{\lambda}{2\pi n}\,\nabla\cdot(I\,\nabla\varphi)$.
-# 3. Near focus a transparent cell hardly changes $I$, so take the lamp's $I_0$ for it:
+# 2. The divergence $\nabla\cdot$ says how much runs apart. Where light comes together it is negative, and it gets brighter from plane to plane, hence the minus: $\;\partial I/\partial z = -\frac{\lambda}{2\pi n}\,\nabla\cdot(I\,\nabla\varphi)$.
+# 3. Near focus a transparent cell hardly changes $I$. So $\nabla I \approx 0$, and $I$ leaves the divergence as the lamp's $I_0$:
 #
 # $$
 # \nabla^2\varphi \;=\; -\frac{2\pi n}{\lambda}\;\frac{1}{I_0}\,\frac{\partial I}{\partial z}.
@@ -182,10 +182,9 @@ print(f"phase:                   AUC {auc(phases, inside):.1f}")
 
 # %% [markdown]
 # From a coin to a useful signal, without a network. It is not a segmentation: a disc fades slowly along z, because a phase is the delay of the
-# light's whole way. Within a plane, though, a cell now ends in a **step**, as in fluorescence. That is all the next idea needs.
+# light's whole way. Within a plane, though, a cell now ends in an **edge**, as in fluorescence. That is all the next idea needs.
 #
-# > **Same thing, other names.** Transport of intensity, TIE, is one way of *quantitative phase imaging*; others need interference or a special microscope. For
-# > thick samples the honest unknown is the refractive index in every voxel, *optical diffraction tomography*.
+# > **Same thing, other names.** Transport of intensity, TIE, is one way of *quantitative phase imaging*; others need interference or a special microscope.
 #
 # ## Rays from a click
 #
@@ -297,10 +296,10 @@ figures.show(
 
 # %% [markdown]
 # Both shifts follow from the width of the blur, and the width can be read off the image: it is the width of the humps. So the search measures
-# it, and adds what is missing. No truth is needed. (In fluorescence the package looks along rays in all directions of space. There the shift of a
-# step is twice that of this flat slice.)
+# it, and adds what is missing. No truth is needed. (In fluorescence the package looks along rays in all directions of space. There the surface curves
+# in two directions and not in one, so a step shifts twice as far as in this flat slice.)
 #
-# > **Checkpoint.** At this point we have: the phase of each plane, in which a cell ends in a step; an outline around one click; and a correction for the blur.
+# > **Checkpoint.** At this point we have: the phase of each plane, in which a cell ends in an edge; an outline around one click; and a correction for the blur.
 #
 # ## Labels without a network
 #
@@ -380,7 +379,7 @@ figures.score_table(rows, caption=caption, header="labels", decimals=2)
 # - *rays, no S2*: the star-convex search from S1's centres;
 # - *S2 on rays*: S2 taught with the labels of the search;
 # - *full masks*: the same U-Net, taught with the true masks. This is meant as the ceiling, for the same number of steps only. So both are shown
-#   again with *twice the steps*.
+#   again with twice the steps, *2× steps*.
 #
 # Each of these is kept under a short name in the records. This cell pairs the short names with ours:
 
@@ -388,8 +387,8 @@ figures.score_table(rows, caption=caption, header="labels", decimals=2)
 names = {
     "ball": "balls at S1's centres", "pseudo": "peak responses",
     "full": "S2, boundary loss", "star": "rays, no S2", "ours": "S2 on rays",
-    "ours-x2": "S2 on rays, twice the steps", "supervised": "full masks",
-    "supervised-x2": "full masks, twice the steps",
+    "ours-x2": "S2 on rays, 2× steps", "supervised": "full masks",
+    "supervised-x2": "full masks, 2× steps",
 }  # fmt: skip
 tables = {
     where: records.load(f"simulated-{modality}", rows=list(names))
@@ -418,7 +417,7 @@ figures.show(
 # %%
 pairs = [(title, "full masks") for title in
          ("S2, boundary loss", "rays, no S2", "S2 on rays")]  # fmt: skip
-pairs.append(("S2 on rays, twice the steps", "full masks, twice the steps"))
+pairs.append(("S2 on rays, 2× steps", "full masks, 2× steps"))
 for where in sets:
     for title, other in pairs:
         own, top = (scores[n][f"{where}, SEG"].mean() for n in (title, other))
@@ -430,8 +429,7 @@ for where in sets:
 # mean that all is reached: in bright field both learn on with twice the steps, and then the full masks are ahead again.
 #
 # *Rays, no S2* is the surprise: as good as a network that has seen masks, or better. Be careful with it. The cells of
-# our simulator are nearly ellipsoids, and as deep as they are wide on average. The search assumes just that; the networks had to learn it. A second network is
-# worth its training where cells are not what one assumes.
+# our simulator are nearly ellipsoids, and as deep as they are wide on average. The search assumes just that; the networks had to learn it.
 #
 # ## From simulation to real
 #
@@ -478,7 +476,7 @@ explore.explorable(
 )  # fmt: skip
 
 # %% [markdown]
-# Which share is right? A reader who has labelled nuclei may know; we do not. The package's values were settled *after looking at scores* on the two
+# Which share is right? We do not know. The package's values were settled *after looking at scores* on the two
 # real embryos that are scored below. A third one would be the fair test.
 #
 # ## Where the leads stop
@@ -511,11 +509,11 @@ figures.show(
     "outlines by rays, clearly inside the white lines of the annotators; "
     "outlines at a share of the peak, close to them",
     caption="Both from the annotators' own centres. White: the annotators. "
-    "The rays stay well inside, the share of the peak does not.",
+    "The rays stay well inside, the share of the peak goes a little outside.",
 )
 
 # %% [markdown]
-# The outlines by rays are far too small, as the volumes above say. On simulated nuclei they were right, because there the truth *is* the surface. These annotators draw well
+# The outlines by rays are far too small, as the volumes above say, and those at a share of the peak about a fifth too large. On simulated nuclei they were right, because there the truth *is* the surface. These annotators draw well
 # outside the steepest place. Which of the two is the nucleus, the picture cannot say; the score takes the annotators' side. So rays do not lead in this table. Its
 # rows are those from above, and two that learn on simulated nuclei. There S1 gives the centres, `sim_to_real.outline` the outlines, and there is no S2:
 #
@@ -533,7 +531,7 @@ caption = "Two real embryos, train on one, test on the other; mean ± sd"
 figures.score_table(rows, caption=caption, beside=["full masks"])
 
 # %% [markdown]
-# *S2 on rays* falls behind *S2, boundary loss*, and *rays, no S2* behind both; even balls score higher. *Simulation* needs no annotation of a real stack, and stands
+# *S2 on rays* falls behind *S2, boundary loss*, and *rays, no S2* behind both; balls and peak responses are level with *S2 on rays*, within the spread. *Simulation* needs no annotation of a real stack, and stands
 # above *full masks*; remember that its outline was settled with these two embryos in view. The real clicks add nothing. And two volumes are few. They come from one
 # laboratory and one series. The spread (± sd) is that of the seeds, not of embryos. Read the table as "it runs on real stacks", not as a ranking.
 #
@@ -601,6 +599,7 @@ for title, value in seg.items():
 
 # %% [markdown]
 # Both are near a coin. So the search has no edge to find: in the second list, one frame of this embryo after training on two others, *rays, no S2* comes last.
+# Nor does simulation help: [Limits](limits.ipynb) shows a network that saw simulated cells only and finds none of these nuclei.
 # (The labels there are another network's output, not drawn by hand; see [Bright field: from four pictures to numbers](bright_field_experiment.ipynb).) Phase and rays
 # were made for **round cells in suspension**, the paper's own case. They do not carry over to nuclei of embryos in bright field.
 #
@@ -614,11 +613,7 @@ for title, value in seg.items():
 #
 # ## To go further
 #
-# StarDist (Weigert et al. 2020) lets a network predict the radii of star-convex cells, and learns them from full masks. The phase could be a second input channel of S1 and S2. S2's
-# output could give new labels, and those a new S2. None of this is in our records.
-#
-# Three things to try: give `phase` a `widest` of 10 and of 500 µm; halve the wavelength in it; let the rays take the steepest *rise*. Does any outline
-# change?
+# StarDist (Weigert et al. 2020) lets a network predict the radii of star-convex cells, and learns them from full masks. The phase could be a second input channel of S1 and S2. None of this is in our records.
 #
 # ## Exercises
 #
