@@ -371,7 +371,7 @@ for name in ("IoU", "SEG", "MUCov"):
 #   has shown no knowledge of shape;
 # - *pseudo labels*: peak responses at S1's centres in the test embryo, without S2;
 # - *L_class*: BFS-Net without the boundary loss; *at its best*: with it. Its form was chosen on simulated validation stacks, none of which
-#   is in a table. In fluorescence it is the form of this page;
+#   is in a table; no record of that search was kept. In fluorescence it is the form of this page;
 # - *QCANet*: a network trained on full masks, in the labels that its authors published. Its training stacks are of the same series of
 #   embryos; we do not know whether this one was among them.
 
@@ -389,8 +389,8 @@ figures.score_table(
 )
 
 # %% [markdown]
-# Here the ball beats the pseudo labels and L_class. Only the row with the boundary loss is above it, so only that row has shown that it knows
-# shape. It is also above the threshold and above QCANet's stored result, with eight clicks. Is it so elsewhere? The same rows on
+# Here the ball beats the pseudo labels and L_class. Of the rows from clicks only the one with the boundary loss is above it, so it alone has
+# shown that it knows shape. It is also above the threshold and above QCANet's stored result, with eight clicks. Is it so elsewhere? The same rows on
 # three more tests: the other way round, with sixteen clicks and the 8-cell embryo as the test, and on simulated stacks in two
 # microscopes. In **bright field** cells are transparent.
 
