@@ -519,6 +519,15 @@ def test_a_higher_threshold_misses_the_dimmer_cell(two_clicked):
     assert both.panels[0].layers["peaks"] != one.panels[0].layers["peaks"]
 
 
+def test_precision_and_recall_have_one_axis_for_all_networks(two_clicked):
+    centres = two_clicked.centres
+    poor = lambda p, threshold: centres[:1] if p.max() > 0.6 else np.zeros((0, 3))  # noqa: E731
+    maps = {"found": two_clicked.image, "nothing": two_clicked.image * 0}
+    frame = explore.peak_frame(maps, centres, two_clicked.spacing, poor, [0.4, 0.8])
+    limits = [frame(0.4, name).panels[1].layers["scores"].axes[0].get_ylim() for name in maps]
+    assert limits[0] == limits[1] and limits[0][0] <= 0 < 1 <= limits[0][1]
+
+
 # ---- from peaks and a mask to instances ----------------------------------------------------------------------
 
 

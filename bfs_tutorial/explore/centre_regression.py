@@ -86,7 +86,9 @@ def peak_frame(
     def curves(network: str) -> Figure:
         rows = [score(network, threshold) for threshold in thresholds]
         lines = {name: (thresholds, [row[name] for row in rows]) for name in ("precision", "recall")}
-        return small_curves(lines, x_label="peak threshold", y_label="")
+        figure = small_curves(lines, x_label="peak threshold", y_label="")
+        figure.axes[0].set_ylim(-0.03, 1.03)  # the same for all networks
+        return figure
 
     def frame(threshold: float, network: str) -> Frame:
         p, points, scores = maps[network], find(maps[network], threshold), score(network, threshold)
