@@ -11,11 +11,11 @@
 #
 # > **In this chapter**
 # >
-# > - **Crowds cost outlines first, then cells.** In fluorescence masks shrink; in bright field cells vanish and fuse as well.
+# > - **Crowds cost outlines in fluorescence, and cells too in bright field.** There they vanish and fuse.
 # > - **Along z, bright field guesses.** A centre is right to about a plane, a height is not.
-# > - **A trained S1 forgives a click that is 3 µm off.** To *learn* from bad or missing clicks is harder: our runs that tried it ended without masks. But the boundary loss had a hand in that.
+# > - **A trained S1 forgives a click that is 3 µm off**, in the one simulated stack that we tried. To *learn* from bad or missing clicks is harder: our runs that tried it ended without masks. But the boundary loss had a hand in that.
 # > - **A network knows the world it was trained in.** A real embryo in bright field is not in it.
-# > - **The boundary loss can eat the mask.** Where there is no truth to score against, the volume is the only warning.
+# > - **The boundary loss can eat the mask.** The volume of the masks is one warning; it does not see every failure.
 #
 # When will this method fail on my cells?
 #
@@ -25,6 +25,7 @@
 # records of earlier runs. No GPU is needed.
 
 # %%
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -148,8 +149,9 @@ explore.explorable(
     alt=lambda modality, number: f"{number} simulated cells in {modality}, "
     "one plane: the image with found centres, predicted cells over true "
     "outlines, and the true cells coloured by what became of them",
-    caption="Dots: centres that S1 found; crosses: false ones; rings: missed "
-    "ones, all within 4 µm of the plane. Right: light blue found, orange too "
+    caption="A pixel is 1 µm. Dots: centres that S1 found; crosses: false ones; "
+    "rings: missed ones, all within 4 µm of the plane. Middle: each prediction "
+    "in a colour of its own. Right: light blue found, orange too "
     "small, magenta merged, violet split, black missed. The line counts the "
     "whole stack.",
 )  # fmt: skip
@@ -201,7 +203,8 @@ figures.show(
 )  # fmt: skip
 
 # %% [markdown]
-# The same: cells are found, masks shrink. (This fluorescence network is a poor one at every density; why, we see below.) So **in a crowd trust the count longer than the outlines**. Both networks had learnt from sparse
+# The same: cells are found, masks shrink. (This fluorescence network is a poor one at every density; why, we see below.) So **in a crowd of nuclei trust the count longer than the outlines**. In bright field trust neither for long: above, S1 found 47 centres
+# of 70 cells. Part of the lost outlines is the cut of S2's probability at 0.5: exercise 2 cuts lower, and most small cells come back. Both networks had learnt from sparse
 # stacks. Whether training on crowded ones would help, we have not measured.
 #
 # ## Depth
@@ -278,10 +281,10 @@ for row in ("full", "supervised", "supervised-x2", "star"):
     print(f"{title:<47}{mean(bf, row):.2f} {mean(fl, row):.2f}")
 
 # %% [markdown]
-# Full masks help, and twice the training helps more, but bright field stays behind fluorescence. The star-convex search has the best line of all. In bright field it looks sideways only, and takes a cell to be as tall
+# Full masks help, and twice the training adds to that, but bright field stays behind fluorescence. The star-convex search has the best line of all. In bright field it looks sideways only, and takes a cell to be as tall
 # as it is wide: a bet on round cells, not a measurement. We come back to it.
 #
-# > **Checkpoint.** At this point we have: a crowd that costs outlines before it costs cells, and a depth that bright field hardly holds. The second is a limit of the light, the first perhaps one
+# > **Checkpoint.** At this point we have: a crowd that costs nuclei their outlines and bright-field cells more, and a depth that bright field hardly holds. The second is a limit of the light, the first perhaps one
 # > of the training. Next come clicks, and other worlds.
 #
 # ## Clicks
@@ -307,8 +310,8 @@ for axis, name in ((0, "along z"), (2, "along x")):
     made = [model.pseudo_labels(moved_clicks(stack, d, axis)) for d in away]
     seg = [exact] + [evaluate(labels, stack.labels)["SEG"] for labels in made]
     held[name] = [0, *away], seg
-    print(f"{name}: 3 µm cost less than 0.05: {exact - seg[1] < 0.05}",
-          f"· 9 µm cost more than 0.2: {exact - seg[-1] > 0.2}")  # fmt: skip
+    lost = (f"{d} µm {exact - score:.2f}" for d, score in zip(away, seg[1:], strict=True))
+    print(f"SEG lost by clicks moved {name}:", ", ".join(lost))
 
 # %%
 figures.show(
@@ -320,7 +323,7 @@ figures.show(
 )  # fmt: skip
 
 # %% [markdown]
-# A click is first moved to the highest value of S1's map within 3 µm, so a small error is forgiven. But this S1 had learnt from exact clicks. If it learns from bad ones, its map is bad too. The
+# A click is first moved to the highest value of S1's map within 3 µm, so a small error is forgiven. Even 6 µm cost little. Our reading: the blob around each centre is wider than that, so the click still lies on the right one. But this is one stack, and its S1 had learnt from exact clicks. If it learns from bad ones, its map is bad too. The
 # records hold that case, with the normal error along each axis, and three others: too few clicks, too few stacks, and the strength of the boundary loss.
 
 # %%
@@ -346,11 +349,23 @@ for title, (values, scores) in teaching.items():
     print(title)
     print("  " + ", ".join(f"{v:g}: {s:.2f} ({w:.0%})" for v, s, w in line))
 
+# %%
+runs = recorded("scale", fl)
+line = zip(runs[0], runs[1]["SEG"][0], runs[1]["volume"][0], strict=True)
+print("scale of the edges, fluorescence, λ = 1")
+print("  " + ", ".join(f"{v}: {s:.2f} ({w:.0%})" for v, s, w in line))
+by_lambda = [mean("embryos", row) for row in ("class", "full")]
+print("λ, two real embryos, as `train` does it")
+print("  0: {:.2f}, 3: {:.2f}".format(*by_lambda))
+
 # %% [markdown]
-# Each entry is the value, then SEG, then the volume of the masks in parentheses.
+# Each entry is the value, then SEG, then the volume of the masks in parentheses; none for the embryos.
 #
 # - **λ**, the weight of the boundary loss. In fluorescence 0.3 is harmless. At 1 the masks hold little more than half of the true volume, at 3 next to nothing. Table 1 was measured at 1 as well, with more stacks and twice the steps, and there the same loss
-#   gained. **Watch the volume** of the masks against that of the pseudo labels: neither needs a truth.
+#   gained.
+# - **The default of `train`** is 3 in fluorescence, and on the embryos it gains. There the image is taken as S2 sees it, and λ grows from 0 during the first half, and S2 follows the new stack (`adapt`, below). Which of these saves the mask, we have
+#   not tested. It is not the scale of the edges: `train` takes `std`, which alone lost more here. In bright field λ weighs a mean in place of this ratio, and the default is 10. A λ means something only with its settings.
+# - **Watch the volume.** Here it is the masks' share of the truth. Without a truth, compare with the pseudo labels (`BFSNet.pseudo_labels`): a collapse shows there too. How early, we have not measured.
 # - **Error of a click.** 1 µm does no harm; 2 µm along each axis ends in an empty mask.
 # - **Training stacks.** No trend. One stack is not worse than eight, and four are the worst.
 # - **Cells clicked.** A cell without a click is taught as background. With three in four clicked, nearly nothing is left.
@@ -377,7 +392,8 @@ figures.score_table(rows, caption="SEG on the embryo that was not trained on: "
 
 # %% [markdown]
 # Everyone loses on the 8-cell embryo, full masks as well; the rows taught by clicks lose most. And a row that has seen *no* real nucleus is the best of these on both. (Its design was settled with these two embryos in
-# view; a third would be the fair test.) A world drawn wide enough can be better than one real stack, if the statistics of the network follow the new stack. That is one switch, and it needs no label:
+# view; a third would be the fair test.) A world drawn wide enough can be better than one real stack, if the statistics of the network follow the new stack. That is one switch, `adapt`, and it needs no label: S2 brings its values to mean 0 and spread 1 (batch normalisation), and takes both numbers
+# from the new stack in place of the training:
 
 # %% tags=["nbval-ignore-output"]
 try:
@@ -435,7 +451,7 @@ for row in ("ball", "pseudo", "full"):
 
 # %% [markdown]
 # Said plainly: **on real bright field this method does not work here.** Trained on simulated cells it finds no nucleus. Trained on clicks of the embryo itself, the full method reaches about a fifth of what full masks reach. A ball
-# at each centre does far better than BFS-Net. And handing in the labels of the frame before, without a look at the image, beats them all. Two frames of one embryo are little, and a culture of floating cells, as in the
+# at each centre does far better than BFS-Net. So do the peak responses: what they hold, S2 loses. Was that the boundary loss again? A run at λ = 0 would tell; there is none. And handing in the labels of the frame before, without a look at the image, beats them all. Two frames of one embryo are little, and a culture of floating cells, as in the
 # paper, is a kinder case. We have none to show.
 #
 # ## Shapes
@@ -464,12 +480,13 @@ figures.show(
     alt="Side view of the 8-cell embryo: tall spots of light. The "
     "search draws outlines about half as tall as the white true ones; those of "
     "BFS-Net come close, some go too far",
-    caption="The 8-cell embryo from the side, brightest along y. White: truth.",
+    caption="The 8-cell embryo from the side, brightest along y. White: truth. "
+    "The search is about half as tall.",
 )  # fmt: skip
 
 # %% [markdown]
 # The search takes a cell for a nearly round thing with one sharp edge. Light that is smeared along z has neither property. The other parts carry the same picture more quietly: S1's blob is a ball, and our simulated cells are nearly
-# round. **If your cells are long, flat, branched or hollow, none of our numbers is about them.**
+# round. **If your cells are long, flat, branched or hollow, no number of ours is about them**, but for these tall nuclei.
 #
 # ## What the paper says of its limits, and what can be checked
 #
@@ -486,18 +503,17 @@ of = {name: ", ".join(f"{m} {two['full'][m] / two['qcanet'][m]:.0%}"
 # %% tags=["hide-input"]
 claims = {
     "§4.1: touching cells fuse":
-        f"of 40 simulated cells {share['bright-field', 40, 'merged']:.0%} fused",
-    "§4.2: instances lag behind IoU": f"of QCANet: {of['printed']}",
-    "the same on our embryos": f"of a small QCANet: {of['measured']}",
-    "§3.2: response maps lack precision": f"SEG {mean(fl, 'pseudo'):.2f}, a ball "
-        f"{mean(fl, 'ball'):.2f} (simulated nuclei)",
-    "§5: an IoU score of 86.2%": "a ratio; the IoU is "
-        f"{paper.value('table_1.full.IoU')}",
-    "§4.1: no labels, four pictures": "cannot be checked: no public stacks",
-    "Table 1: one number each, no spread": "cannot be checked: BBBC050 not run",
+        (f"of 40 cells {share['bright-field', 40, 'merged']:.0%}", "yes, bright field"),
+    "§4.2: instances lag behind IoU": (f"of QCANet: {of['printed']}", "yes, as printed"),
+    "the same on our embryos": (f"of a small QCANet: {of['measured']}", "no"),
+    "§3.2: response maps lack precision": (f"SEG {mean(fl, 'pseudo'):.2f}, a ball "
+        f"{mean(fl, 'ball'):.2f} (simulated nuclei)", "yes, hardly better than a ball"),
+    "§4.1: no labels, four pictures": ("no public stacks", "not checked"),
+    "Table 1: one number each, no spread": ("BBBC050 not run", "not checked"),
 }  # fmt: skip
-figures.score_table({says: {"here": found} for says, found in claims.items()},
-                    header="the paper", caption="Its limits, checked")  # fmt: skip
+figures.score_table({says: {"found": found, "true here": so}
+                     for says, (found, so) in claims.items()}, header="the paper",
+                    caption="The paper's limits, and what we found")  # fmt: skip
 
 # %% [markdown]
 # Our own limits are no smaller. Two embryos of one series; settings of this book were chosen with both in view. Ablations have one seed. Our bright field is a simulator with round cells, no dust and no tilt. And what we
@@ -517,10 +533,13 @@ lam = dict(zip(teaching["λ, fluorescence"][0],
                teaching["λ, fluorescence"][1]["SEG"][0], strict=True))  # fmt: skip
 part = dict(zip(teaching["cells clicked"][0],
                 teaching["cells clicked"][1]["SEG"][0], strict=True))  # fmt: skip
+own = json.loads((records.RESULTS.parent / "own-stack.json").read_text())
+six = [case["SEG"] for case in own["left_out"]]  # of none, then of two
 
 # %% tags=["hide-input"]
 advice = {
-    "bright nuclei, apart": ("try a threshold first", "threshold / BFS-Net: 16-cell "
+    "bright nuclei, apart": ("try a threshold first",
+        "threshold (set with masks) / BFS-Net: 16-cell "
         + versus("embryos", "threshold", "full", test=["16-cell"]) + ", 8-cell "
         + versus("embryos", "threshold", "full", test=["8-cell"])),
     "bright nuclei that a simulator can draw": ("train on simulated stacks",
@@ -549,9 +568,11 @@ advice |= {
     "an embryo or tissue in bright field": ("do not", "BFS-Net / copied frame: "
         + versus("embryo-bright-field", "full", "copy")),
     "only some cells can be clicked": ("fewer stacks, but all cells in them",
-        f"three in four clicked: {part[0.75]:.2f}, all: {part[1]:.2f} (one seed, λ = 1)"),
-    "no mask at all to check with": ("λ = 0, or watch the volume",
-        f"λ of 0 / 1 / 3: {lam[0]:.2f} / {lam[1]:.2f} / {lam[3]:.2f} (simulated)"),
+        f"three in four clicked / all: {part[0.75]:.2f} / {part[1]:.2f} (one seed, "
+        f"λ = 1); six of eight, on an embryo: {six[1]:.2f} and {six[2]:.2f} / {six[0]:.2f}"),
+    "no mask at all to check with": ("the default and λ = 0; compare by eye",
+        f"λ of 0 / 1 / 3: {lam[0]:.2f} / {lam[1]:.2f} / {lam[3]:.2f} (simulated); "
+        "0 / 3: {:.2f} / {:.2f} (embryos)".format(*by_lambda)),
 }  # fmt: skip
 lines = {data: {"do": do, "because": why} for data, (do, why) in advice.items()}
 figures.score_table(lines, header="your data", caption="When, and when not")
@@ -562,10 +583,10 @@ figures.score_table(lines, header="your data", caption="When, and when not")
 #
 # ## What we saw
 #
-# - In a crowd centres outlive outlines. Fusion, the paper's own example, we met in bright field only.
+# - In a crowd of nuclei centres outlive outlines. In bright field both go; only there did we meet fusion, the paper's own example.
 # - Bright field tells the width of a cell and not its height.
 # - A good S1 forgives small click errors. What bad or missing clicks do to the training is still mixed up with the loss.
-# - A strong boundary loss empties the mask, and the volume shows it.
+# - A strong boundary loss can empty the mask, and the volume shows it.
 # - On a real embryo in bright field nothing here beats a copied frame.
 #
 # ## To go further
@@ -617,7 +638,7 @@ for cut in (0.5, 0.2, 0.05):
     small = (fates(again, stack.labels) == "too small").sum()
     volume = (again > 0).sum() / (stack.labels > 0).sum()
     seg = evaluate(again, stack.labels)["SEG"]
-    print(f"cut at {cut:.2f}: {small} too small, volume {volume:.0%}, SEG {seg:.1f}")
+    print(f"cut at {cut:.2f}: {small} too small, volume {volume:.0%}, SEG {seg:.2f}")
 
 # %% [markdown]
 # ### Exercise 3: break the warning
