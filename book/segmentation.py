@@ -15,7 +15,7 @@
 # > - **A network averages.** Random errors of its labels cancel. Errors that all labels share it learns like anything else.
 # > - **λ is a balance.** A little of the boundary loss corrects the labels' size, too much of it removes the mask.
 # > - **A volume is an alarm.** Whether a mask has collapsed can be seen without any truth.
-# > - **The threshold counts as much as the loss**, and the obvious way to set it repeats the labels' error.
+# > - **A bad threshold can cost as much as a bad loss.** One half is a fair one; the obvious way to set it repeats the labels' error.
 #
 # The first network, S1, finds cells. Asked where it looked, it gives each of them a rough mask, its *pseudo label*. So every cell has a place and a
 # mask. What is left for a second network, S2, to do?
@@ -74,7 +74,7 @@ print(f"S2's mask:     IoU {iou(found.mask > 0.5):.1f}")
 
 # %%
 shown = {"truth": stack.labels, "pseudo labels": pseudo, "S2": found.labels}
-style = {"reference": "truth", "fill": 0.25, "limits": (-1, 4)}
+style = {"reference": "truth", "fill": 0.25, "limits": (-1, 4), "columns": 2}
 figures.show(
     figures.comparison(image, shown, spacing, 8, **style),
     alt="One plane four times: bright cells; their true outlines; pseudo "
@@ -96,7 +96,7 @@ times = 3 * seen / truth.size
 print(f"{len(peaks)} cells: {times:.0f} times the work of a pass of S2")
 
 # %% [markdown]
-# And the work of S2 does not grow with the number of cells.
+# That work does not grow with the number of cells.
 #
 # ## What averages out and what does not
 #
@@ -109,7 +109,7 @@ cost = -(np.log(answers) + 3 * np.log(1 - answers)) / 4
 print(f"the cheapest answer is {answers[cost.argmin()]:.2f}")
 
 # %% [markdown]
-# It is **the share of the labels** that say "cell". Below one half, so the voxel is background, and one wrong label did no harm.
+# It is **the share of the labels** that say "cell". Below one half: background.
 #
 # Now for all distances from the border. A label's own border lies somewhere near the true one. Let that error be random, some 2 µm in either direction; or
 # let it be random and on average 1.5 µm too far out. The network's best answer is the share of labels that reach so far:
@@ -133,11 +133,10 @@ figures.show(
 )
 
 # %% [markdown]
-# With random errors the mask ends on the true border, although no single label does. With a **bias** it ends off by exactly the bias, and more labels
-# do not help. The paper says that S2 "refines" the labels; this is as far as averaging can refine them.
+# The mask ends at the **median** error: half of the labels reach farther. Random errors of this kind have a median of 0, so it ends on the true border, although
+# no single label does. With a **bias** the median here is that bias, and more labels do not help.
 #
-# > **Same thing, other names.** Labels with errors are *noisy labels*; those with a random part only are *unbiased*. That networks learn the clean part first is
-# > the reason for much of *self-training* and of *teacher and student*.
+# > **Same thing, other names.** Labels with errors are *noisy labels*; those with a random part only are *unbiased*.
 #
 # Which kind of error do our pseudo labels have? Compare volumes, cell by cell. Each voxel of a mask counts for the click that is nearest to it. Scatter and bias are of the
 # logarithm of the ratio to the true volume, where 0.2 is about a fifth.
@@ -151,6 +150,8 @@ for name, mask in {"pseudo labels": pseudo > 0, "S2": found.mask > 0.5}.items():
     scatter, bias = np.log(volumes[name]).std(), np.log(volumes[name]).mean()
     print(f"{name}: scatter above 0.2: {scatter > 0.2}, "
           f"bias above 0.2: {bias > 0.2}")  # fmt: skip
+    print(f"- median cell {np.median(volumes[name]):.1f} times too large, "
+          f"all cells together {mask.sum() / true.sum():.1f}")  # fmt: skip
 
 # %%
 title = "volume, of the true cell"
@@ -163,7 +164,8 @@ figures.show(
 )
 
 # %% [markdown]
-# Both kinds. The scatter shrank, as averaging promises. The bias shrank too, and averaging cannot have done that. A second source is the **boundary loss**, which looks at
+# Both kinds. Most labels are a little too large; three small cells are about three times too large and make much of the mean. In S2 the scatter shrank. That
+# fits averaging, though this S2 had a boundary loss too, which may have helped. The bias shrank as well, and averaging cannot have done that. A second source is the **boundary loss**, which looks at
 # the image.
 #
 # ## Two terms in a balance
@@ -202,8 +204,8 @@ figures.score_table(
 
 # %% [markdown]
 # Read the columns. $\mathcal{L}_{class}$ likes the pseudo labels best, of course. Both boundary terms like the truth better than the pseudo labels, so both pull the
-# right way. But the mean likes *no outline at all* even better: nothing and everything are free. The ratio gives no such gift; a mask without an
-# outline costs about the average weight of the stack. The two terms are added, and **λ** says how much the second counts:
+# right way. But the mean likes *no outline at all* even better: nothing and everything are free. The ratio gives no such gift; as the package computes
+# it, a mask without an outline costs the average weight of the stack. The two terms are added, and **λ** says how much the second counts:
 #
 # $$
 # \mathcal{L}_{S2} = \mathcal{L}_{class} + \lambda\,\mathcal{L}_{BF} \tag{3}
@@ -212,7 +214,7 @@ figures.score_table(
 # (in fluorescence $\mathcal{L}_{FL}$).
 #
 # > **Checkpoint.** At this point we have: S2 is cheap, it averages, it cannot remove a bias by averaging, and a second term that sees the image can.
-# > Left is the question how much of it.
+# > How much of it?
 #
 # ## Turn λ
 #
@@ -287,8 +289,8 @@ figures.score_table(rows, caption=caption, header="form", decimals=2)
 # mask too, and earlier. At the start the mask is flat and has no outline, so next to nothing decides the ratio. Any tiny outline on a strong edge lowers it. It does not ask
 # how much mask is left.
 #
-# That is what the warm-up is for: the mask should be there before it is corrected. With it the ratio keeps its mask at every λ that is offered here, and comes nearest to the truth
-# of all. A larger λ then shrinks it below the true size. How much of this is the luck of one piece? Try nine others:
+# That is what the warm-up is for: the mask should be there before it is corrected. With it the ratio keeps its mask at every λ that is offered here, and comes about as near to the truth
+# as the best mean. How much of this is the luck of one piece? Try nine others, which overlap a little:
 
 # %%
 others = [np.s_[:, a : a + 48, b : b + 48] for a in (0, 40, 80)
@@ -299,7 +301,7 @@ for name, warm_up in {"ratio": 0, "ratio, warm-up": 30}.items():
     print(f"{name}: lost on some pieces: {lost > 0}, on all: {lost == 9}")
 
 # %% [markdown]
-# The plain ratio loses some masks and keeps others, at the same λ. Such a loss is **unstable**, and that is worse to work with than one that is always a little off.
+# The plain ratio loses some masks and keeps others, at the same λ. Such a loss is **unstable**.
 #
 # ## An alarm that needs no truth
 #
@@ -316,6 +318,8 @@ sizes, values = np.concatenate(list(points.values()), axis=1)
 off, near = np.abs(sizes - 1) > 0.5, np.abs(sizes - 0.9) < 0.3
 print("below 0.5 or above 1.5, no good mask:", values[off].max() < 0.65)
 print("from 0.6 to 1.2, no bad one:", values[near].min() > 0.75)
+size = taught[piece].sum().item() / truth[piece].sum()
+print(f"the labels of this piece: {size:.1f} times the true volume")
 
 # %%
 shown = {form: tuple(p[:, p[0] < 1.5]) for form, p in points.items()}
@@ -324,11 +328,12 @@ figures.show(
     alt="IoU against relative volume, one mark for each mask: the IoU rises "
     "with the volume to a cluster near 0.8; some masks have none at all",
     caption="Each mark is a mask. One that has lost most of its volume is "
-    "always a bad one.",
+    "always a bad one here.",
 )
 
 # %% [markdown]
-# Why so sure? A mask with half of the volume can share no more than that half. The alarm catches a collapse, and only that. It does not find the best λ: labels may be too large, as ours are, and then the best mask is smaller than they are.
+# Why? A mask with half of the *true* volume has an IoU of one half at most. The alarm puts the labels' volume in its place, which is good enough while that is
+# about right. Were the labels twice too large, half of their volume would be just right, and the alarm false. So it catches a collapse, and only that.
 #
 # ## Full trainings
 #
@@ -353,11 +358,12 @@ caption = "Our best form in Table 1; warm-up: share of the steps"
 figures.score_table(rows, caption=caption, header="data")
 
 # %%
+print("IoU against λ = 0, with its 95 % interval")
 for name, t in tables.items():
     for row in ("full-printed", "full"):
         mean, low, high = records.paired_difference(t, row, "class", "IoU")
-        print(f"{name}, {names[row]}: {mean:+.2f} IoU against λ = 0, "
-              f"95 % interval {low:+.2f} to {high:+.2f}")  # fmt: skip
+        print(f"{name}, {names[row]}: {mean:+.2f} "
+              f"({low:+.2f} to {high:+.2f})")  # fmt: skip
 
 # %%
 scores = {
@@ -374,10 +380,11 @@ figures.show(
 )
 
 # %% [markdown]
-# As printed, the boundary loss changes little: its weight is almost constant. With a scale it helps a lot in fluorescence, and less in bright field. (There our best form
-# *is* the scaled mean.)
+# As printed, the boundary loss changes little: its weight is almost constant. With a scale it helps a lot in fluorescence, and less in bright field. The
+# scaled mean with a warm-up is level with our best form in both (in bright field it *is* that form), so fluorescence does not need the ratio.
 #
-# And λ itself? S2 was trained anew for each value, on fewer stacks and with half of the steps, and scored on other stacks than Table 1's. *Volume* is that of the mask, divided by the true one:
+# And λ itself? S2 was trained anew for each value, on fewer stacks and with half of the steps, and scored on other stacks than Table 1's. *SEG* scores
+# instances instead of the mask: the mean IoU of a true cell and the cell found there. *Volume* is that of the mask, divided by the true one:
 
 # %%
 runs = records.load_ablation("lambda", where["fluorescence"])
@@ -392,8 +399,8 @@ caption = "Whole trainings, fluorescence, ratio without warm-up; bold: best"
 figures.score_table(rows, caption=caption, header="strength", decimals=2)
 
 # %% [markdown]
-# Here it is again: the plain ratio loses its mask as λ grows, and the *volume* tells of it. In fluorescence Table 1 took this form too, with λ = 1. There, with more stacks and
-# steps, it kept its masks.
+# Here it is again: the plain ratio loses its mask as λ grows, and the *volume* tells of it. In fluorescence Table 1 took this form too, with λ = 1 and without a warm-up. There, with
+# more stacks and steps, it kept its masks; here, with the same λ, it lost much of them. We have no record with a warm-up; for new data take one, or the scaled mean.
 #
 # But look at λ = 0. Its masks are too small without any boundary loss. Are its labels? Or is volume lost where the probability is cut? Ask both, the labels by
 # the same S1, the cut by nine weights with λ = 0:
@@ -408,8 +415,9 @@ for name, guess in {"added up": soft, "cut": soft > 0.5}.items():
     print(f"nine weights: probabilities, {name}: {share:.1f} of the labels")
 
 # %% [markdown]
-# It is the cut. Cross entropy makes the probabilities *add up* to the volume of the labels, a pale rim included, where only a few large labels reach. One half cuts that rim off. So labels
-# that scatter give a mask smaller than themselves.
+# It is the cut. (That S1 is another than the page's, trained for fewer steps; its labels are right in sum, ours too large.) Cross entropy makes the probabilities *add up* to
+# the volume of the labels, a pale rim included, where only a few large labels reach. One half cuts that rim off. The border
+# is the median label's, but large labels make more of the volume. So labels that scatter give a mask smaller than themselves.
 #
 # ## The loop
 #
@@ -428,20 +436,20 @@ figures.show(
     figures.panels(crops | labels, spacing, 8, limits=limits),
     alt="Four small crops with cells in different places and orientations, "
     "darker and brighter, and below each its pseudo labels in white",
-    caption="One batch: crops of one stack, flipped, swapped, exposed anew.",
+    caption="One batch: crops of one stack, flipped, swapped, and with "
+    "brightness, contrast and noise drawn anew.",
 )
 
 # %% [markdown]
-# **Second, flips, but never in z.** A cell may lie left or right, so y and x are flipped and swapped at random. Along z a microscope is not symmetric: in bright field a cell is
-# dark on one side of focus and bright on the other. A network that saw both orders would have to give that up.
+# **Second, flips, but never in z.** A cell may lie left or right, so y and x are flipped and swapped at random. Along z a microscope is not symmetric.
 #
 # **Third, a seed for each step.** What a step draws depends on the seed and on its number, not on what came before. **Fourth, checkpoints**, which follow from the
-# third: a run that was stopped goes on with the very crops that it would have seen, and ends with the same weights. A test of the package stops one to prove it.
+# third: a run that was stopped goes on with the very crops that it would have seen, and ends with the same weights.
 #
 # ## Another microscope
 #
 # S2 was trained with one microscope. Give it stacks of four others, drawn at random. **BatchNorm** scales each channel of each layer by a mean and a variance measured in training. On
-# another microscope these do not fit. They can be measured again on the new stack itself, which needs no label. How much of the new statistics should be taken?
+# another microscope these do not fit. They can be measured again on the new stack itself, without labels. How much of the new should be taken?
 
 # %%
 stacks = {"its own": stack} | {
@@ -459,8 +467,8 @@ caption = "IoU of S2's mask by stack (columns) and new statistics; bold: best"
 figures.score_table(rows, caption=caption, header="statistics", decimals=2)
 
 # %% [markdown]
-# It repairs part of the damage, and where nothing was damaged it may do a little harm. A stack with few or very many cells has other statistics *because* of its cells, and those are wiped out too. We take it for real
-# fluorescence, and not for bright field, whose brightness is that of the lamp and is divided away beforehand.
+# It repairs part of the damage, and where nothing was damaged it may do a little harm. We take all new ones for real
+# fluorescence, and none for bright field, whose brightness is that of the lamp and is divided away beforehand.
 #
 # ## Where to cut
 #
@@ -487,7 +495,7 @@ figures.show(
 )
 
 # %% [markdown]
-# The wrong threshold costs as much as the wrong loss. One half is a good choice here, and so it is our default. Could one calibrate it without truth? An obvious recipe: choose the threshold at which
+# A bad threshold can cost as much as a bad loss. One half was near the best here, and is our default. Could one calibrate it without truth? An obvious recipe: choose the threshold at which
 # S2's mask is as large as the pseudo labels are.
 
 # %%
@@ -498,7 +506,7 @@ print("the recipe asks for a threshold below 0.3:", cuts[matched] < 0.3)
 print(f"and loses {values[8] - values[matched]:.1f} IoU against one half")
 
 # %% [markdown]
-# It repeats the labels' bias, which the boundary loss has just removed. The recipe is right only for labels that are right in volume. A few outlines drawn by hand would be worth more than any such trick: they are the only thing that can tell a bias.
+# It repeats the labels' bias, which the boundary loss has just removed. The recipe is right only for labels that are right in volume. Only outlines drawn by hand can tell a bias.
 #
 # ## What we saw
 #
@@ -511,8 +519,7 @@ print(f"and loses {values[8] - values[matched]:.1f} IoU against one half")
 #
 # ## To go further
 #
-# λ, σ and threshold are ablated with whole trainings on validation stacks by `python -m bfs_tutorial ablation`. S2's masks could serve as labels for another S2 (self-training); by the argument above, that would average once
-# more and keep what bias is left. And give `last_layer` a start other than zero: which forms keep their mask?
+# λ, σ and threshold are ablated with whole trainings on validation stacks by `python -m bfs_tutorial ablation`. Give `last_layer` a start other than zero: which forms keep their mask?
 #
 # ## Exercises
 #
