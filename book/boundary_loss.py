@@ -333,8 +333,7 @@ figures.show(
     alt="Loss against the radius of a ball. The mean in bright field falls "
     "all the way to small balls; its ratio is lowest at 7 µm. In fluorescence "
     "both dip at 6 µm.",
-    caption="The loss of a growing ball, means times 30. Find each curve's "
-    "lowest point.",
+    caption="A growing ball, means times 30. Find each curve's lowest point.",
 )
 
 # %%
