@@ -174,20 +174,24 @@ def printed(row):
 
 
 BEST = "'at its best': the loss in the form that we settled on, a ratio"
+BRIEF = {"masks, to choose two or three settings": "masks, for settings",
+         "points, and masks for one radius": "points; masks, for size"}  # fmt: skip
 
 
 def table_1(found, caption, stacks=None):
     """Our rows with what they were shown, and the paper's row beside."""
-    rows = records.summary(found, stacks=stacks)
+    rows = records.summary(found, stacks=stacks, least_spread=0.005)
     for row, runs in found.items():
         if runs[0]["title"] in rows:
-            words = [f"{v:.3f}" for v in printed(row).values()]
+            words = [f"{v:.2f}" for v in printed(row).values()]
+            shown = runs[0]["annotation"]
             rows[runs[0]["title"]] |= {
-                "shown": runs[0]["annotation"],
+                "shown": BRIEF.get(shown, shown),
                 "paper": " / ".join(words) or None,
             }
     columns = ["shown", *METRICS, "paper"]
-    return figures.score_table(rows, columns, caption=f"{caption}; {BEST}")
+    caption = f"{caption}; {BEST}"
+    return figures.score_table(rows, columns, caption=caption, decimals=2)
 
 
 # %% [markdown]
