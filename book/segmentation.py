@@ -252,7 +252,7 @@ def last_layer(strength, how, warm_up=0, piece=piece, epochs=60):
 
 
 # %% [markdown]
-# Three forms: the mean; the ratio; and the ratio with a **warm-up**, in which λ grows from 0 over the first half of the epochs.
+# The third form is the ratio with a **warm-up**: λ grows from 0 over the first half of the epochs.
 
 # %%
 lambdas = [0.0, 0.3, 1.0, 3.0, 10.0, 30.0]
@@ -383,7 +383,7 @@ figures.show(
 # As printed, the boundary loss changes little: its weight is almost constant. With a scale it helps a lot in fluorescence, and less in bright field. The
 # scaled mean with a warm-up is level with our best form in both (in bright field it *is* that form), so fluorescence does not need the ratio.
 #
-# And λ itself? S2 was trained anew for each value, on fewer stacks and with half of the steps, and scored on other stacks than Table 1's. *SEG* scores
+# S2 was trained anew for each value, on fewer stacks and with half of the steps, and scored on other stacks than Table 1's. *SEG* scores
 # instances instead of the mask: the mean IoU of a true cell and the cell found there. *Volume* is that of the mask, divided by the true one:
 
 # %%
@@ -402,7 +402,7 @@ figures.score_table(rows, caption=caption, header="strength", decimals=2)
 # Here it is again: the plain ratio loses its mask as λ grows, and the *volume* tells of it. In fluorescence Table 1 took this form too, with λ = 1 and without a warm-up. There, with
 # more stacks and steps, it kept its masks; here, with the same λ, it lost much of them. We have no record with a warm-up; for new data take one, or the scaled mean.
 #
-# But look at λ = 0. Its masks are too small without any boundary loss. Are its labels? Or is volume lost where the probability is cut? Ask both, the labels by
+# But at λ = 0 masks are too small without any boundary loss. Are its labels? Or is volume lost where the probability is cut? Ask both, the labels by
 # the same S1, the cut by nine weights with λ = 0:
 
 # %%
@@ -415,13 +415,13 @@ for name, guess in {"added up": soft, "cut": soft > 0.5}.items():
     print(f"nine weights: probabilities, {name}: {share:.1f} of the labels")
 
 # %% [markdown]
-# It is the cut. (That S1 is another than the page's, trained for fewer steps; its labels are right in sum, ours too large.) Cross entropy makes the probabilities *add up* to
+# It is the cut. (That S1, trained for half of the steps, has labels of the right volume in sum; the page's S1 has not.) Cross entropy makes the probabilities *add up* to
 # the volume of the labels, a pale rim included, where only a few large labels reach. One half cuts that rim off. The border
 # is the median label's, but large labels make more of the volume. So labels that scatter give a mask smaller than themselves.
 #
 # ## The loop
 #
-# Training itself has no secrets, but four habits. **First, crops.** A stack does not fit into a batch, and most of it is empty. So each step draws small
+# Training has four habits. **First, crops.** A stack does not fit into a batch, and most of it is empty. So each step draws small
 # pieces, two out of three of them around a voxel of the labels.
 
 # %%
