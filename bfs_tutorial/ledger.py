@@ -152,7 +152,7 @@ def _setting(rest: str, printed: Any, folder: Path) -> tuple:
         "learning_rate": (settings["s1"]["learning_rate"], "so that training takes a minute: see the ablation"),
         "weight_decay": (settings["s1"]["weight_decay"], "taken over"),
         "batch": (settings["s1"]["batch"], "one crop at a time takes a slow path on a CPU"),
-        "epochs": (steps, "of S1 and S2, on random crops; --paper trains 40 epochs"),
+        "epochs": (steps, "of S1 and S2, on random crops; `--paper` trains 40 epochs"),
         "optimiser": ("Adam", "taken over"),
         "threshold": (0.7, "taken over, as the default of losses.focal_term"),
         "p": (2, "taken over, as the default of losses.edge_weight"),
