@@ -150,7 +150,7 @@ for name, mask in {"pseudo labels": pseudo > 0, "S2": found.mask > 0.5}.items():
     scatter, bias = np.log(volumes[name]).std(), np.log(volumes[name]).mean()
     print(f"{name}: scatter above 0.2: {scatter > 0.2}, "
           f"bias above 0.2: {bias > 0.2}")  # fmt: skip
-    print(f"- median cell {np.median(volumes[name]):.1f} times too large, "
+    print(f"- times the true volume: median cell {np.median(volumes[name]):.1f}, "
           f"all cells together {mask.sum() / true.sum():.1f}")  # fmt: skip
 
 # %%
